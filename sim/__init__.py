@@ -1,0 +1,1 @@
+"""Discrete-event capacity simulator for very large mixture-of-experts models."""

@@ -1,0 +1,97 @@
+"""Paged KV of one attention rank: counts of blocks, advanced by steps.
+
+A decoding sequence that holds a whole number of full blocks allocates one more in its next step. Which step that is, modulo
+the block size, never changes while it decodes, so a histogram of phases says how many blocks any step allocates, and any
+`block_size` consecutive steps allocate exactly one block per sequence.
+"""
+
+from __future__ import annotations
+
+
+class BlockPool:
+    """Free and held blocks.
+
+    Attributes
+    ----------
+    free : blocks not held, before step `step` allocates.
+    allocated, freed : totals since the start, for the identity allocated = freed + held.
+    """
+
+    __slots__ = ("allocated", "block_size", "decoding", "free", "freed", "phases", "step", "total")
+
+    def __init__(self, total: int, block_size: int) -> None:
+        self.total = total
+        self.block_size = block_size
+        self.allocated = self.freed = 0
+        self.free = total
+        self.clear(0)
+
+    def clear(self, step: int) -> None:
+        """Free every block; the replica died or starts."""
+        self.freed += self.total - self.free
+        self.free = self.total
+        self.decoding = 0
+        self.phases = [0] * self.block_size
+        self.step = step
+
+    @property
+    def held(self) -> int:
+        """Blocks held, before step `step` allocates."""
+        return self.total - self.free
+
+    def take(self, blocks: int) -> None:
+        """Allocate `blocks`, which must be free."""
+        self.free -= blocks
+        self.allocated += blocks
+
+    def give(self, blocks: int) -> None:
+        """Free `blocks`."""
+        self.free += blocks
+        self.freed += blocks
+
+    def advance(self, step: int) -> None:
+        """Allocate what the steps up to, not including, `step` needed."""
+        steps = step - self.step
+        if steps == 0:
+            return
+        size, phases = self.block_size, self.phases
+        full, rest = divmod(steps, size)
+        grown = full * self.decoding
+        at = self.step % size
+        if rest == 1:
+            grown += phases[at]
+        elif rest:
+            end = at + rest
+            grown += sum(phases[at:end]) if end <= size else sum(phases[at:]) + sum(phases[: end - size])
+        self.free -= grown
+        self.allocated += grown
+        self.step = step
+
+    def growth(self) -> int:
+        """Blocks that step `step` allocates for decoding sequences."""
+        return self.phases[self.step % self.block_size]
+
+    def join(self, step: int, stored_tokens: int) -> None:
+        """A sequence with `stored_tokens` cached begins to decode at `step`; it keeps the blocks it holds."""
+        self.decoding += 1
+        self.phases[(step - stored_tokens) % self.block_size] += 1
+
+    def leave(self, join_step: int, stored_at_join_tokens: int, step: int) -> None:
+        """A decoding sequence stops before `step` and frees its blocks."""
+        self.decoding -= 1
+        self.phases[(join_step - stored_at_join_tokens) % self.block_size] -= 1
+        self.give(-(-(stored_at_join_tokens + step - join_step) // self.block_size))
+
+    def safe_until(self) -> int:
+        """First step whose growth is not certain to fit: all steps before it do."""
+        if self.decoding == 0:
+            return 1 << 60
+        cycles = self.free // self.decoding
+        if cycles:
+            return self.step + cycles * self.block_size
+        left, step, phases, size = self.free, self.step, self.phases, self.block_size
+        while True:
+            left -= phases[step % size]
+            if left < 0:
+                return step
+            step += 1

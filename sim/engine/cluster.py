@@ -1,0 +1,158 @@
+"""One run: clients, router, replicas and nodes on one SimPy clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from simpy import Environment, Event
+
+from sim.engine.clock import CLIENT, call_later
+from sim.engine.client import Clients
+from sim.engine.fleet import Fleet
+from sim.engine.identities import check_identities
+from sim.engine.plan import ClusterPlan
+from sim.engine.recorder import Recorder
+from sim.engine.replica import Replica
+from sim.engine.router import Router
+from sim.steptime.law import StepLaw
+from sim.streams import Streams
+from sim.workload.request import RequestDraw
+
+SAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the clients send.
+
+    Attributes
+    ----------
+    draws : requests in order of arrival.
+    concurrency : requests in flight under closed load; None for open load.
+    think_s : pause between a client's requests under closed load.
+    """
+
+    draws: Iterator[RequestDraw]
+    concurrency: int | None = None
+    think_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run leaves behind.
+
+    Attributes
+    ----------
+    record : counters, histograms, gauges.
+    unfinished : requests sent and not finished at the end.
+    end_s : when the run ended: the horizon, or earlier when the load ran out and everything was done.
+    outages : (replica, down at, up at or None).
+    longest_refused_tokens : longest request that could never fit, 0 if none was refused.
+    idle_hits : injected faults that met a node not in service.
+    """
+
+    record: Recorder
+    unfinished: int
+    end_s: float
+    outages: tuple[tuple[float | int | None, ...], ...]
+    longest_refused_tokens: int
+    idle_hits: int
+
+
+class Cluster:
+    """Everything on one clock."""
+
+    def __init__(self, plan: ClusterPlan, law: StepLaw, load: Load, streams: Streams) -> None:
+        self.env = env = Environment()
+        self.plan = plan
+        self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests)
+        self.clients = Clients(
+            env,
+            plan.client,
+            record,
+            load.draws,
+            plan.limits.longest_request_tokens,
+            load.concurrency,
+            load.think_s,
+            plan.max_requests,
+        )
+        self.replicas = [
+            Replica(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce)
+            for index in range(plan.replicas)
+        ]
+        self.fleet = Fleet(
+            env,
+            plan.faults,
+            self.replicas,
+            plan.nodes_per_replica,
+            plan.spare_nodes,
+            streams,
+            record,
+            self.clients.lost,
+        )
+        self.router = Router(plan.router, self.replicas, streams)
+
+    def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
+        """Run to the horizon, or until the load has run out and everything is done.
+
+        Parameters
+        ----------
+        progress : called about a thousand times with the share of the horizon simulated.
+        """
+        plan, env = self.plan, self.env
+        self.fleet.start()
+        self.clients.start(self.router)
+        if plan.warmup_s > 0.0:
+            call_later(env, plan.warmup_s, CLIENT, self._open)
+        interval_s = plan.horizon_s / SAMPLES
+        for sample in range(1, SAMPLES + 1):
+            env.run(until=min(plan.horizon_s, sample * interval_s) if sample < SAMPLES else plan.horizon_s)
+            self._sample()
+            if progress is not None:
+                progress(sample / SAMPLES)
+            if self.clients.exhausted and self.record.in_system.level == 0:
+                break
+        return self._close()
+
+    def _open(self, _event: Event) -> None:
+        self._settle()
+        self.record.open()
+
+    def _settle(self) -> None:
+        for replica in self.replicas:
+            replica.settle()
+        self.record.totals.down_s = self.fleet.down_s(self.env.now)
+
+    def _sample(self) -> None:
+        replicas = self.replicas
+        limits = self.plan.limits
+        pool = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size * len(replicas)
+        running = sum(len(rank.running) for replica in replicas for rank in replica.ranks)
+        waiting = sum(len(rank.waiting) for replica in replicas for rank in replica.ranks)
+        cached = sum(replica.held.cached_tokens for replica in replicas)
+        up = sum(replica.up for replica in replicas)
+        self.record.timeline.append((self.env.now, running, waiting, cached / pool, up))
+        self.record.flush()
+
+    def _close(self) -> Outcome:
+        self._settle()
+        now, record = self.env.now, self.record
+        record.flush()
+        unfinished = int(record.in_system.level)
+        unfinished_s = self._unfinished_s(now)
+        check_identities(record, self.replicas, unfinished, unfinished_s, now)
+        return Outcome(
+            record=record,
+            unfinished=unfinished,
+            end_s=now,
+            outages=tuple(tuple(outage) for outage in self.fleet.outages),
+            longest_refused_tokens=self.clients.longest_refused_tokens,
+            idle_hits=self.fleet.idle_hits,
+        )
+
+    def _unfinished_s(self, now: float) -> float:
+        """Sojourn so far of everybody still here, summed one by one."""
+        here = [request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)]
+        here += self.clients.backing_off
+        return sum(now - request.arrival_s for request in here)

@@ -1,0 +1,115 @@
+"""What the engine is given: plain slotted records, resolved from the scenario before the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
+RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Limits of one replica's engine, by vLLM's names.
+
+    Attributes
+    ----------
+    max_num_seqs : sequences running per attention rank.
+    max_num_batched_tokens : tokens per step and batch.
+    block_size : tokens per KV block.
+    num_kv_blocks : blocks per attention rank.
+    max_model_len : longest request (input plus output tokens) that the engine accepts.
+    data_parallel_size : attention ranks in lockstep.
+    pipeline_parallel_size : microbatches per rank.
+    """
+
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    block_size: int
+    num_kv_blocks: int
+    max_model_len: int
+    data_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    scheduling_policy: SchedulingPolicy = "fcfs"
+
+    @property
+    def longest_request_tokens(self) -> int:
+        """Longest admissible request: its last token is sampled but never cached, hence the one token more."""
+        return min(self.max_model_len, self.num_kv_blocks * self.block_size + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPolicy:
+    """What clients do when an attempt fails or takes too long."""
+
+    max_retries: int = 5
+    retry_backoff_s: float = 0.05
+    retry_backoff_factor: float = 1.5
+    request_timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RepairLaw:
+    """Phase mixture of repair times: with probability `shares[i]` an exponential or lognormal of mean `means_s[i]`.
+
+    `sigma` zero means exponential phases; above zero, lognormal phases with that sigma and the same means.
+    """
+
+    shares: tuple[float, ...]
+    means_s: tuple[float, ...]
+    sigma: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """Node faults and what follows.
+
+    Attributes
+    ----------
+    rate_per_s : faults per node in service and second; zero for none.
+    scheduled : (time, node index) of faults injected on purpose; node indices count replica by replica, then spares.
+    repair : law of repair times.
+    restart_s : from a complete set of nodes to the first request served: process start, weight load, KV allocation,
+        graph capture, kernel compilation, warm-up.
+    detect_s : from the fault to the start of recovery.
+    """
+
+    rate_per_s: float = 0.0
+    scheduled: tuple[tuple[float, int], ...] = ()
+    repair: RepairLaw = field(default_factory=lambda: RepairLaw((1.0,), (3600.0,)))
+    detect_s: float = 10.0
+    restart_s: float = 330.0
+
+    @property
+    def active(self) -> bool:
+        """Whether any node can fail."""
+        return self.rate_per_s > 0.0 or bool(self.scheduled)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """Limits that make a completed request a good one; infinite where not asked for."""
+
+    ttft_s: float = float("inf")
+    tpot_s: float = float("inf")
+    e2el_s: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """Everything about one run but the workload and the step law."""
+
+    limits: EngineLimits
+    replicas: int
+    nodes_per_replica: int
+    horizon_s: float
+    warmup_s: float = 0.0
+    spare_nodes: int = 0
+    router: RouterPolicy = "least_outstanding"
+    client: ClientPolicy = field(default_factory=ClientPolicy)
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    slo: ServiceLevel = field(default_factory=ServiceLevel)
+    max_requests: int | None = None
+    record_requests: bool = False
+    coalesce: bool = True

@@ -1,0 +1,210 @@
+"""The scheduler of one attention data-parallel rank: queue, batch formation, KV admission, preemption.
+
+Follows vLLM v1 at the level of steps: running decodes first, then unfinished prefills, then waiting requests in policy
+order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, the
+newest running request is preempted and recomputed later; a waiting request never preempts anybody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sim.engine.blocks import BlockPool
+from sim.engine.lane import DecodeTable, Lane
+from sim.engine.plan import EngineLimits
+from sim.engine.recorder import Recorder
+from sim.engine.request import Request, State
+
+
+class Held:
+    """What one replica holds over all its ranks, kept as running sums.
+
+    Attributes
+    ----------
+    decoding : decoding sequences.
+    cached_tokens : tokens whose KV is stored, before the step under way.
+    """
+
+    __slots__ = ("cached_tokens", "decoding")
+
+    def __init__(self) -> None:
+        self.decoding = 0
+        self.cached_tokens = 0
+
+
+class Rank:
+    """One scheduler with its KV pool and its lanes (one, or one per pipeline stage).
+
+    Attributes
+    ----------
+    waiting : requests not running, head first.
+    running : requests prefilling or decoding, oldest first (an insertion-ordered set).
+    load : requests waiting or running; what the balancing of ranks looks at.
+    safe_until : first step for which KV growth must be looked at again.
+    """
+
+    __slots__ = ("_limits", "_preempted_step", "_record", "blocks", "held", "lanes", "load", "running", "safe_until", "waiting")
+
+    def __init__(
+        self, limits: EngineLimits, table: DecodeTable, cap_tokens: int, held: Held, record: Recorder
+    ) -> None:
+        self._limits = limits
+        self._preempted_step = -1
+        self.held = held
+        self._record = record
+        self.blocks = BlockPool(limits.num_kv_blocks, limits.block_size)
+        self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self.waiting: deque[Request] = deque()
+        self.running: dict[Request, None] = {}
+        self.load = 0
+        self.safe_until = 1 << 60
+
+    def clear(self, step: int) -> list[Request]:
+        """Lose everything; returns the requests that were here, oldest first."""
+        for request in self.running:
+            if request.state is State.DECODE:
+                request.generated += step - request.join_step
+        lost = [*self.running, *self.waiting]
+        self.blocks.advance(step)
+        self.blocks.clear(step)
+        for lane in self.lanes:
+            lane.clear(step)
+        self.running = {}
+        self.waiting = deque()
+        self.load = 0
+        self.safe_until = 1 << 60
+        return lost
+
+    def enqueue(self, request: Request) -> bool:
+        """Add a request to the queue; returns whether it could join the next batch (nobody waits before it)."""
+        request.rank = self
+        request.state = State.WAITING
+        self.load += 1
+        first = not self.waiting
+        self.waiting.append(request)
+        return first or self._limits.scheduling_policy != "fcfs"
+
+    def grow(self, step: int) -> None:
+        """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
+        blocks = self.blocks
+        blocks.advance(step)
+        while blocks.growth() > blocks.free:
+            self._preempt(next(reversed(self.running)), step)
+        self.safe_until = blocks.safe_until()
+
+    def schedule(self, step: int, now_s: float) -> None:
+        """Choose the prefill chunks of `step` for every lane, after `grow(step)`."""
+        for lane in self.lanes:
+            if lane.prefilling:
+                self._continue(lane, step)
+        if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
+            self._admit(now_s)
+        self.safe_until = self.blocks.safe_until()
+        if self._preempted_step == step:
+            self.safe_until = step + 1  # it may return in the very next step
+
+    def remove(self, request: Request, step: int) -> None:
+        """Take a waiting or running request out and free its blocks; `step` is the next step."""
+        self.load -= 1
+        if request.state is State.WAITING:
+            self.waiting.remove(request)
+        else:
+            self.drop(request, step)
+
+    def _continue(self, lane: Lane, step: int) -> None:
+        blocks = self.blocks
+        budget = self._limits.max_num_batched_tokens - lane.seqs
+        for request in tuple(lane.prefilling):
+            if budget <= 0:
+                return
+            if request.state is not State.PREFILL:
+                continue  # preempted by an older one in this very step
+            chunk = min(request.target_tokens - request.computed_tokens, budget)
+            need = self._blocks_for(request, chunk)
+            while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
+                self._preempt(next(reversed(self.running)), step)
+            if request.state is not State.PREFILL:
+                return  # it was the newest itself
+            self._chunk(lane, request, chunk, need)
+            budget -= chunk
+
+    def _admit(self, now_s: float) -> None:
+        limits = self._limits
+        while self.waiting and len(self.running) < limits.max_num_seqs:
+            lane = self.lanes[0] if len(self.lanes) == 1 else min(self.lanes, key=_sequences)
+            budget = limits.max_num_batched_tokens - lane.seqs - sum(chunk for _, chunk in lane.chunks)
+            if budget <= 0:
+                return
+            request = self._next_waiting()
+            chunk = min(request.target_tokens, budget)
+            need = self._blocks_for(request, chunk)
+            if need > self.blocks.free - self.blocks.growth():  # decodes allocate their growth within the step
+                return
+            if request is self.waiting[0]:
+                self.waiting.popleft()
+            else:
+                self.waiting.remove(request)
+            request.state = State.PREFILL
+            request.lane = lane
+            if request.scheduled_s < 0.0:
+                request.scheduled_s = now_s
+            self.running[request] = None
+            lane.prefilling.append(request)
+            self._chunk(lane, request, chunk, need)
+
+    def _next_waiting(self) -> Request:
+        if self._limits.scheduling_policy == "fcfs":
+            return self.waiting[0]
+        return min(self.waiting, key=_prefill_left)
+
+    def _blocks_for(self, request: Request, chunk: int) -> int:
+        return -(-(request.computed_tokens + chunk) // self._limits.block_size) - request.blocks
+
+    def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+        self.blocks.take(need)
+        request.blocks += need
+        lane.chunks.append((request, chunk))
+
+    def _preempt(self, request: Request, step: int) -> None:
+        """Put a running request back at the head of the queue; its tokens are computed again later."""
+        wasted = request.computed_tokens
+        self.drop(request, step)
+        self._preempted_step = step
+        request.preemptions += 1
+        request.target_tokens = request.input_tokens + request.generated
+        self._record.preempted(wasted, request.target_tokens)
+        request.computed_tokens = 0
+        request.state = State.WAITING
+        self.waiting.appendleft(request)
+
+    def drop(self, request: Request, step: int) -> None:
+        """Take a running request out of its lane and free its blocks."""
+        lane = request.lane
+        assert lane is not None
+        del self.running[request]
+        request.epoch += 1
+        held = self.held
+        if request.state is State.DECODE:
+            decoded = step - request.join_step
+            request.generated += decoded
+            held.decoding -= 1
+            held.cached_tokens -= request.join_context - 1 + decoded
+            self.blocks.advance(step)
+            self.blocks.leave(request.join_step, request.join_context - 1, step)
+            lane.leave(request, step)
+            lane.refresh()
+        else:
+            held.cached_tokens -= request.computed_tokens
+            self.blocks.give(request.blocks)
+            lane.prefilling.remove(request)
+            if lane.chunks:
+                lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
+        request.blocks = 0
+
+
+def _sequences(lane: Lane) -> int:
+    return lane.seqs + len(lane.prefilling)
+
+
+def _prefill_left(request: Request) -> int:
+    return request.target_tokens - request.computed_tokens

@@ -1,0 +1,375 @@
+"""One replica: its ranks step in lockstep, and n steps between changes are one event.
+
+The replica keeps a global step counter. Finishes and cap crossings are marked in buckets by step, so a step looks only at
+what happens in it. When no prompt is under way, the next mark, the next KV check and the next change of the slowest lane
+bound a span of steps; its duration is the closed form of `sim.steptime.span`. An arrival inside a span cuts it at the next
+step boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import chain
+from operator import attrgetter
+
+from simpy import Environment, Event
+
+from sim.engine.clock import BOUNDARY, call_later
+from sim.engine.lane import DecodeTable, Lane
+from sim.engine.plan import EngineLimits
+from sim.engine.rank import Held, Rank
+from sim.engine.recorder import Recorder
+from sim.engine.request import Request, State
+from sim.steptime.law import StepLaw
+from sim.steptime.span import span_seconds, steps_until
+
+FAR = 1 << 60
+_load = attrgetter("load")
+
+
+class Replica:
+    """A lockstep group of ranks serving one copy of the model.
+
+    Attributes
+    ----------
+    index : position in the cluster.
+    up : whether it takes requests.
+    outstanding : requests sent here and not finished; what the router looks at.
+    step : index of the next step (or of the first step of the span under way).
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        index: int,
+        limits: EngineLimits,
+        law: StepLaw,
+        record: Recorder,
+        finished: Callable[[Request], None],
+        coalesce: bool = True,
+    ) -> None:
+        self.env = env
+        self.index = index
+        self.limits = limits
+        self.up = True
+        self.outstanding = 0
+        self.step = 0
+        self.held = Held()
+        self._law = law
+        self._record = record
+        self._finished = finished
+        self._coalesce = coalesce
+        table = DecodeTable(law, limits.max_num_seqs)
+        cap = law.attention_cap_tokens
+        self.ranks = [Rank(limits, table, cap, self.held, record) for _ in range(limits.data_parallel_size)]
+        self._lanes = [lane for rank in self.ranks for lane in rank.lanes]
+        self._marks: list[int] = []
+        self._finishes: dict[int, list[tuple[Request, int]]] = {}
+        self._crossings: dict[int, list[tuple[Request, int]]] = {}
+        self._cancelled: list[Request] = []
+        self._generation = 0
+        self._stepping = False
+        self._prefilling = False
+        self._planned = 0
+        self._start_s = 0.0
+        self._mark_s = 0.0
+        self._first_s = 0.0
+        self._slope_s = 0.0
+
+    # ---- from outside -------------------------------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Take a request; it can join the batch that forms at the next step boundary."""
+        ranks = self.ranks
+        rank = ranks[0] if len(ranks) == 1 else min(ranks, key=_load)
+        self.outstanding += 1
+        admissible = rank.enqueue(request)
+        if not self._stepping:
+            self._begin()
+        elif admissible and self._planned > 1:
+            self._cut()
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request at the next step boundary, because the client gave up; its work is lost.
+
+        The client hears of it through `finished`, with state BACKOFF, unless the request completes first.
+        """
+        self._cancelled.append(request)
+        if self._planned > 1:
+            self._cut()
+
+    def kill(self) -> list[Request]:
+        """Die now: the step under way and all KV are lost. Returns the requests that were here."""
+        self.settle()
+        self.up = False
+        self._generation += 1
+        self._stepping = self._prefilling = False
+        self._planned = 0
+        lost = [request for rank in self.ranks for request in rank.clear(self.step)]
+        self.held.decoding = self.held.cached_tokens = 0
+        self._marks.clear()
+        self._finishes.clear()
+        self._crossings.clear()
+        self._cancelled.clear()
+        self.outstanding = 0
+        for request in lost:
+            self._record.lost(request.generated, request.computed_tokens)
+            request.restart()
+        return lost
+
+    def revive(self) -> None:
+        """Serve again, empty."""
+        self.up = True
+        self._mark_s = self.env.now
+
+    def settle(self) -> None:
+        """Account for the time, and for all whole steps, up to now; the step under way goes on."""
+        if not self._stepping:
+            if self.up:
+                self._record.totals.idle_s += self.env.now - self._mark_s
+                self._mark_s = self.env.now
+            return
+        elapsed = self.env.now - self._start_s
+        self._record.totals.busy_s += self.env.now - self._mark_s
+        self._mark_s = self.env.now
+        if self._planned <= 1 or elapsed < self._first_s:
+            return
+        done = min(steps_until(elapsed, self._first_s, self._slope_s), self._planned)
+        if span_seconds(done, self._first_s, self._slope_s) > elapsed:
+            done -= 1
+        if done < self._planned:
+            self._account(done)
+
+    # ---- the step loop ------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        now = self.env.now
+        self._stepping = True
+        self._record.totals.idle_s += now - self._mark_s
+        self._mark_s = now
+        self._plan()
+
+    def _cut(self) -> None:
+        """End the span under way at the next step boundary."""
+        now = self.env.now
+        steps = steps_until(now - self._start_s, self._first_s, self._slope_s) if now > self._start_s else 1
+        if steps < self._planned:
+            self._planned = steps
+            self._generation += 1
+            end_s = self._start_s + span_seconds(steps, self._first_s, self._slope_s)
+            call_later(self.env, max(0.0, end_s - now), BOUNDARY, self._boundary, self._generation)
+
+    def _boundary(self, event: Event) -> None:
+        if event.value != self._generation:
+            return  # the span was cut, or the replica died
+        now = self.env.now
+        self._record.totals.boundaries += 1
+        self._record.totals.busy_s += now - self._mark_s
+        self._mark_s = now
+        if self._planned:
+            self._account(self._planned)
+        if self._prefilling:
+            self._collect_prefills(now)
+        step = self.step
+        marks = self._marks
+        while marks and marks[0] <= step:
+            mark = heappop(marks)
+            if mark in self._crossings:
+                self._cross(mark)
+            if mark in self._finishes:
+                self._finish(mark, now)
+        if self._cancelled:
+            for request in self._cancelled:
+                if State.WAITING <= request.state <= State.DECODE:
+                    self._withdraw(request)
+            self._cancelled.clear()
+        self._plan()
+
+    def _account(self, steps: int) -> None:
+        """Book `steps` finished steps of the span under way."""
+        first, slope, held = self._first_s, self._slope_s, self.held
+        seconds = first if steps == 1 else span_seconds(steps, first, slope)
+        decoding = held.decoding
+        self._record.steps(steps, first, slope, seconds, decoding, held.cached_tokens)
+        held.cached_tokens += steps * decoding
+        self.step += steps
+        self._start_s += seconds
+        self._first_s = first + steps * slope
+        self._planned -= steps
+
+    def _collect_prefills(self, now: float) -> None:
+        """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
+        step, held, totals = self.step, self.held, self._record.totals
+        for rank in self.ranks:
+            for lane in rank.lanes:
+                if not lane.chunks:
+                    continue
+                chunks, lane.chunks = lane.chunks, []
+                changed = False
+                for request, tokens in chunks:
+                    request.computed_tokens += tokens
+                    held.cached_tokens += tokens
+                    totals.prefilled_tokens += tokens
+                    if request.computed_tokens == request.target_tokens:
+                        lane.prefilling.remove(request)
+                        changed = self._first_token(rank, request, step, now) or changed
+                if changed:
+                    lane.refresh()
+                    rank.safe_until = step
+
+    def _first_token(self, rank: Rank, request: Request, step: int, now: float) -> bool:
+        """The token that a completed prefill emits; returns whether the request goes on to decode."""
+        self._record.totals.emitted_tokens += 1
+        if request.generated == 0:
+            request.first_token_s = now
+        else:
+            self._record.gap(now - request.last_token_s)
+        request.generated += 1
+        left = request.output_tokens - request.generated
+        stored = request.target_tokens
+        lane = request.lane
+        assert lane is not None
+        if left == 0:
+            del rank.running[request]
+            rank.blocks.give(request.blocks)
+            self.held.cached_tokens -= stored
+            self._complete(rank, request, now)
+            return False
+        request.state = State.DECODE
+        request.finish_step = finish = step + left
+        rank.blocks.advance(step)
+        rank.blocks.join(step, stored)
+        self.held.decoding += 1
+        cross = lane.join(request, step, stored + 1)
+        self._mark(self._finishes, finish, request)
+        if 0 <= cross < finish:
+            self._mark(self._crossings, cross, request)
+        return True
+
+    def _mark(self, bucket: dict[int, list[tuple[Request, int]]], step: int, request: Request) -> None:
+        pair = (request, request.epoch)
+        if step in bucket:
+            bucket[step].append(pair)
+        else:
+            bucket[step] = [pair]
+            heappush(self._marks, step)
+
+    def _cross(self, step: int) -> None:
+        for request, epoch in self._crossings.pop(step):
+            if request.epoch == epoch:
+                assert request.lane is not None
+                request.lane.cross(step)
+                request.lane.refresh()
+
+    def _finish(self, step: int, now: float) -> None:
+        for request, epoch in self._finishes.pop(step):
+            if request.epoch == epoch:
+                rank = request.rank
+                assert rank is not None
+                rank.drop(request, step)
+                self._complete(rank, request, now)
+
+    def _complete(self, rank: Rank, request: Request, now: float) -> None:
+        rank.load -= 1
+        request.epoch += 1
+        request.state = State.COMPLETED
+        self.outstanding -= 1
+        self._record.completed(request, now)
+        self._finished(request)
+
+    def _withdraw(self, request: Request) -> None:
+        rank = request.rank
+        assert rank is not None
+        self.outstanding -= 1
+        rank.remove(request, self.step)
+        self._record.lost(request.generated, request.computed_tokens)
+        request.restart()
+        request.state = State.BACKOFF
+        self._finished(request)
+
+    # ---- what comes next ----------------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Form the batch of the next step, and say how many steps it lasts."""
+        step, now, coalesce = self.step, self.env.now, self._coalesce
+        prefilling = False
+        safe = FAR
+        for rank in self.ranks:
+            if rank.safe_until <= step:
+                rank.grow(step)
+            if rank.waiting or any(lane.prefilling for lane in rank.lanes):
+                rank.schedule(step, now)
+            safe = min(safe, rank.safe_until)
+        slowest_s = slope_s = 0.0
+        most_tokens = 0
+        slots = [0] * self.limits.pipeline_parallel_size
+        for lane in self._lanes:
+            if lane.chunks:
+                prefilling = True
+                seconds, tokens = self._mixed(lane, step)
+                slope = 0.0
+            else:
+                seconds = lane.first_s + (step - lane.step) * lane.slope_s
+                slope = lane.slope_s
+                tokens = lane.seqs
+            slots[lane.slot] += tokens
+            most_tokens = max(most_tokens, tokens)
+            if seconds > slowest_s or (seconds == slowest_s and slope > slope_s):
+                slowest_s, slope_s = seconds, slope
+        total = max(slots)
+        if total == 0:
+            self._stepping = self._prefilling = False
+            return
+        self._prefilling = prefilling
+        self._start_s = now
+        self._first_s = slowest_s + self._law.shared_s(total, most_tokens, prefilling)
+        self._slope_s = 0.0 if prefilling else slope_s
+        steps = 1
+        if coalesce and not prefilling:
+            marks = self._marks
+            steps = min(marks[0] if marks else FAR, safe) - step
+            if steps > 1 and len(self._lanes) > 1:
+                steps = self._until_overtaken(step, steps, slowest_s, slope_s)
+        self._planned = steps
+        self._generation += 1
+        duration = self._first_s if steps == 1 else span_seconds(steps, self._first_s, self._slope_s)
+        call_later(self.env, duration, BOUNDARY, self._boundary, self._generation)
+
+    def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
+        """(lane seconds, tokens) of a step with prompt chunks."""
+        lane.advance(step)
+        chunks = [(tokens, request.computed_tokens) for request, tokens in lane.chunks]
+        seconds = self._law.mixed_s(lane.seqs, lane.context_tokens, lane.capped_tokens, lane.above > 0, chunks)
+        tokens = lane.seqs
+        for chunk, _ in chunks:
+            tokens += chunk
+        return seconds, tokens
+
+    def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
+        """Steps until another lane becomes the slowest, at most `steps`, at least 1."""
+        for lane in self._lanes:
+            steeper = lane.slope_s - slope_s
+            if steeper > 0.0:
+                behind = slowest_s - lane.first_s - (step - lane.step) * lane.slope_s
+                if behind < steps * steeper:
+                    steps = max(1, int(behind / steeper) + 1)
+        return steps
+
+    # ---- for the identities -------------------------------------------------------------------------------------
+
+    def resident(self) -> tuple[int, int, int]:
+        """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one."""
+        generated = prefilled = blocks = 0
+        size = self.limits.block_size
+        for rank in self.ranks:
+            rank.blocks.advance(self.step)
+            for request in chain(rank.running, rank.waiting):
+                generated += request.generated
+                prefilled += request.computed_tokens
+                if request.state is State.DECODE:
+                    generated += self.step - request.join_step
+                    blocks += -(-(request.join_context - 1 + self.step - request.join_step) // size)
+                else:
+                    blocks += request.blocks
+        return generated, prefilled, blocks

@@ -1,0 +1,104 @@
+"""One request inside the cluster: a slotted record, never a process."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.engine.lane import Lane
+    from sim.engine.rank import Rank
+
+
+class State(IntEnum):
+    """Where a request stands."""
+
+    BACKOFF = 0
+    WAITING = 1
+    PREFILL = 2
+    DECODE = 3
+    COMPLETED = 4
+    FAILED = 5
+    REFUSED = 6
+    ABANDONED = 7
+
+
+class Request:
+    """One request and its progress.
+
+    Attributes
+    ----------
+    arrival_s : first sent by the client; latencies count from here, across retries.
+    input_tokens, output_tokens : drawn on arrival.
+    attempt : 0 for the first try.
+    generated : tokens generated in this attempt, exact outside decoding; while decoding, as of `join_step`.
+    target_tokens : tokens to compute before the next token comes out: the prompt, after preemption the output so far too.
+    computed_tokens : of these, computed.
+    blocks : KV blocks held while prefilling; while decoding they follow from the step count.
+    join_step, join_context : first decode step, and the context that step computes.
+    finish_step : boundary at which the last token is out.
+    epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
+    """
+
+    __slots__ = (
+        "arrival_s",
+        "attempt",
+        "attempt_s",
+        "blocks",
+        "computed_tokens",
+        "epoch",
+        "finish_step",
+        "first_token_s",
+        "generated",
+        "input_tokens",
+        "join_context",
+        "join_step",
+        "lane",
+        "last_token_s",
+        "output_tokens",
+        "preemptions",
+        "rank",
+        "scheduled_s",
+        "session_id",
+        "state",
+        "target_tokens",
+    )
+
+    def __init__(self, arrival_s: float, input_tokens: int, output_tokens: int, session_id: str | None = None) -> None:
+        self.arrival_s = arrival_s
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.session_id = session_id
+        self.attempt = 0
+        self.attempt_s = arrival_s
+        self.state = State.BACKOFF
+        self.epoch = 0
+        self.preemptions = 0
+        self.generated = 0
+        self.target_tokens = input_tokens
+        self.computed_tokens = 0
+        self.blocks = 0
+        self.join_step = 0
+        self.join_context = 0
+        self.finish_step = 0
+        self.scheduled_s = -1.0
+        self.first_token_s = -1.0
+        self.last_token_s = -1.0
+        self.rank: Rank | None = None
+        self.lane: Lane | None = None
+
+    def restart(self) -> None:
+        """Forget all progress: the attempt was lost, the next one starts from the prompt."""
+        self.epoch += 1
+        self.generated = 0
+        self.target_tokens = self.input_tokens
+        self.computed_tokens = 0
+        self.blocks = 0
+        self.scheduled_s = self.first_token_s = self.last_token_s = -1.0
+        self.rank = None
+        self.lane = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state >= State.COMPLETED

@@ -1,0 +1,64 @@
+"""Exact counters of a run: what the identities are checked on, and what rates are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters and integrals since the start of the run; a window is the difference of two copies.
+
+    Attributes
+    ----------
+    arrived, completed, failed, refused, abandoned : requests by fate.
+    good : completed requests that met every service-level limit.
+    attempts, retries, timeouts, killed : attempts sent, repeated, given up by the client, lost to a fault.
+    preemptions : running requests put back for lack of KV blocks.
+    steps, boundaries : engine steps, and events that covered them.
+    emitted_tokens : output tokens sampled; delivered in completed requests; lost with killed or given-up attempts.
+    good_tokens : output tokens of good requests.
+    prefilled_tokens : prompt tokens computed; kept by completed requests; wasted by preemption, faults and timeouts.
+    recompute_tokens : tokens that preempted requests must compute again.
+    input_tokens_completed : prompt tokens of completed requests.
+    busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
+    sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds.
+    node_faults : nodes that failed in service.
+    """
+
+    arrived: int = 0
+    completed: int = 0
+    failed: int = 0
+    refused: int = 0
+    abandoned: int = 0
+    good: int = 0
+    attempts: int = 0
+    retries: int = 0
+    timeouts: int = 0
+    killed: int = 0
+    preemptions: int = 0
+    steps: int = 0
+    boundaries: int = 0
+    emitted_tokens: int = 0
+    delivered_tokens: int = 0
+    lost_tokens: int = 0
+    good_tokens: int = 0
+    prefilled_tokens: int = 0
+    kept_prefill_tokens: int = 0
+    wasted_prefill_tokens: int = 0
+    recompute_tokens: int = 0
+    input_tokens_completed: int = 0
+    node_faults: int = 0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    down_s: float = 0.0
+    sequence_s: float = 0.0
+    kv_token_s: float = 0.0
+
+    def copy(self) -> Totals:
+        """A frozen-in-time copy."""
+        return Totals(*(getattr(self, field.name) for field in fields(self)))
+
+    def since(self, earlier: Totals) -> Totals:
+        """Counters of the window that began at `earlier`."""
+        return Totals(*(getattr(self, field.name) - getattr(earlier, field.name) for field in fields(self)))

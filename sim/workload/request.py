@@ -1,0 +1,22 @@
+"""What the workload hands to the cluster: one tuple per request, everything drawn on arrival."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class RequestDraw(NamedTuple):
+    """One request as it arrives.
+
+    Attributes
+    ----------
+    arrival_s : seconds since the start of the run; not below that of the request before it.
+    input_tokens : prompt length, >= 1.
+    output_tokens : generated length, >= 1 (an engine always samples at least one token).
+    session_id : label that ties calls of one conversation together, or None.
+    """
+
+    arrival_s: float
+    input_tokens: int
+    output_tokens: int
+    session_id: str | None = None

@@ -1,0 +1,139 @@
+"""Small clusters for engine tests: a law with every term the interface allows, and random scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from sim.engine.cluster import Cluster, Load, Outcome
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.steptime.law import DecodeCoefficients
+from sim.streams import Streams
+from sim.workload.request import RequestDraw
+
+
+@dataclass(frozen=True)
+class KinkedLaw:
+    """Base, context, capped and above-cap terms, prompt chunks, and a shared part that depends on tokens."""
+
+    attention_cap_tokens: int = 40
+    base_s: float = 0.01
+    seq_s: float = 1e-3
+    context_s: float = 1e-5
+    capped_s: float = 3e-5
+    above_s: float = 2e-4
+    chunk_token_s: float = 1e-4
+    shared_base_s: float = 4e-3
+
+    def decode(self, seqs: int) -> DecodeCoefficients:
+        """Affine in the number of sequences."""
+        return DecodeCoefficients(self.base_s + self.seq_s * seqs, self.context_s, self.capped_s, self.above_s)
+
+    def mixed_s(
+        self,
+        seqs: int,
+        context_tokens: int,
+        capped_tokens: int,
+        any_above: bool,
+        prefills: Sequence[tuple[int, int]],
+    ) -> float:
+        """The decode form plus a cost per prompt token that grows with the prefix."""
+        seconds = self.base_s + self.seq_s * seqs + self.context_s * context_tokens + self.capped_s * capped_tokens
+        seconds += self.above_s * any_above
+        for new, prefix in prefills:
+            seconds += self.chunk_token_s * new * (1.0 + 1e-3 * prefix)
+        return seconds
+
+    def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
+        """Grows with the tokens of all lanes."""
+        return self.shared_base_s + 1e-5 * total_tokens + 2e-5 * busiest_lane_tokens + 1e-3 * prefill
+
+
+def draws(seed: int, rate_rps: float, count: int, max_input: int, max_output: int) -> Iterator[RequestDraw]:
+    """`count` requests with exponential gaps and uniform lengths."""
+    rng = Streams(seed).generator("case")
+    now = 0.0
+    for _ in range(count):
+        now += float(rng.exponential(1.0 / rate_rps))
+        yield RequestDraw(now, int(rng.integers(1, max_input + 1)), int(rng.integers(1, max_output + 1)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random cluster with its load."""
+
+    plan: ClusterPlan
+    law: KinkedLaw
+    seed: int
+    rate_rps: float
+    count: int
+    max_input: int
+    max_output: int
+    concurrency: int | None = None
+
+    def run(self, *, coalesce: bool = True, **changes: object) -> Outcome:
+        """Run it; identities are asserted inside."""
+        plan = replace(self.plan, coalesce=coalesce, record_requests=True, **changes)  # type: ignore[arg-type]
+        load = Load(draws(self.seed, self.rate_rps, self.count, self.max_input, self.max_output), self.concurrency)
+        return Cluster(plan, self.law, load, Streams(self.seed)).run()
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False) -> Case:
+    """Random clusters: `tight` gives a KV pool barely larger than one request, `faults` injects node failures."""
+    block_size = draw(st.sampled_from([1, 4, 16]))
+    max_input, max_output = draw(st.integers(1, 60)), draw(st.integers(1, 80))
+    one_request = -(-(max_input + max_output) // block_size)
+    spare = draw(st.integers(0, 3)) if tight else draw(st.integers(0, 20)) * one_request
+    max_num_seqs = draw(st.integers(1, 8))
+    limits = EngineLimits(
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_seqs + draw(st.integers(0, 40)),
+        block_size=block_size,
+        num_kv_blocks=one_request + spare,
+        max_model_len=draw(st.sampled_from([10_000, 70])),
+        data_parallel_size=draw(st.integers(1, 3)),
+        pipeline_parallel_size=draw(st.integers(1, 2)),
+        scheduling_policy=draw(st.sampled_from(["fcfs", "shortest_prefill"])),
+    )
+    replicas = draw(st.integers(1, 3))
+    nodes = draw(st.integers(1, 2))
+    horizon_s = draw(st.sampled_from([3.0, 20.0, 200.0]))
+    spares = draw(st.integers(0, 1))
+    plan = FaultPlan()
+    if faults:
+        node = st.integers(0, replicas * nodes + spares - 1)
+        plan = FaultPlan(
+            rate_per_s=draw(st.sampled_from([0.0, 0.05])),
+            scheduled=tuple(draw(st.lists(st.tuples(st.floats(0.0, horizon_s), node), max_size=4))),
+            repair=RepairLaw((0.5, 0.5), (1.0, 10.0)),
+            detect_s=draw(st.sampled_from([0.0, 0.5])),
+            restart_s=draw(st.sampled_from([0.0, 2.0])),
+        )
+    client = ClientPolicy(
+        max_retries=draw(st.integers(0, 3)),
+        retry_backoff_s=draw(st.sampled_from([0.0, 0.3])),
+        request_timeout_s=draw(st.sampled_from([0.7, 5.0, 600.0])),
+    )
+    return Case(
+        plan=ClusterPlan(
+            limits=limits,
+            replicas=replicas,
+            nodes_per_replica=nodes,
+            horizon_s=horizon_s,
+            warmup_s=draw(st.sampled_from([0.0, 1.0])),
+            spare_nodes=spares,
+            router=draw(st.sampled_from(["round_robin", "least_outstanding", "power_of_two"])),
+            client=client,
+            faults=plan,
+        ),
+        law=KinkedLaw(attention_cap_tokens=draw(st.sampled_from([0, 40]))),
+        seed=draw(st.integers(0, 10_000)),
+        rate_rps=draw(st.sampled_from([0.5, 3.0, 30.0])),
+        count=draw(st.integers(1, 60)),
+        max_input=max_input,
+        max_output=max_output,
+        concurrency=draw(st.sampled_from([None, None, 1, 5])),
+    )
