@@ -1,0 +1,1 @@
+"""Dated facts: models, GPUs, kernels, prices, reliability, workloads, each with source and status."""

@@ -1,0 +1,1 @@
+"""Money: ownership, rental, energy, cost per token."""

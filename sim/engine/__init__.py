@@ -1,0 +1,1 @@
+"""The cluster on one SimPy clock: clients, router, replicas, ranks, KV blocks, nodes."""

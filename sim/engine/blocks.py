@@ -1,8 +1,8 @@
 """Paged KV of one attention rank: counts of blocks, advanced by steps.
 
-A decoding sequence that holds a whole number of full blocks allocates one more in its next step. Which step that is, modulo
-the block size, never changes while it decodes, so a histogram of phases says how many blocks any step allocates, and any
-`block_size` consecutive steps allocate exactly one block per sequence.
+A decoding sequence that holds a whole number of full blocks allocates one more in its next step. Which step that is,
+modulo the block size, never changes while it decodes, so a histogram of phases says how many blocks any step
+allocates, and any `block_size` consecutive steps allocate exactly one block per sequence.
 """
 
 from __future__ import annotations

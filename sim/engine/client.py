@@ -1,14 +1,16 @@
 """Clients: they send requests, wait, give up, and try again.
 
-Open load comes from an iterator of draws, one event each. Under closed load a new request follows each that ends. An attempt
-that meets no live replica, or is lost to a fault, or outlasts the request timeout, is repeated after an exponential back-off
-until `max_retries` is used up; then the request counts as failed (or abandoned, if the client gave up waiting).
+Open load comes from an iterator of draws, one event each. Under closed load a new request follows each that ends. An
+attempt that meets no live replica, or is lost to a fault, or outlasts the request timeout, is repeated after an
+exponential back-off until `max_retries` is used up; then the request counts as failed (or abandoned, if the client
+gave up waiting).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import cast
 
 from simpy import Environment, Event
 
@@ -19,7 +21,6 @@ from sim.engine.replica import Replica
 from sim.engine.request import Request, State
 from sim.engine.router import Router
 from sim.workload.request import RequestDraw
-
 
 COMPACT = 4096  # finished attempts that may wait for their deadline before the list is swept
 
@@ -90,7 +91,7 @@ class Clients:
             call_later(env, max(0.0, draw.arrival_s - env.now), CLIENT, self._arrive, draw)
 
     def _arrive(self, event: Event) -> None:
-        self._send(event.value)
+        self._send(cast("RequestDraw", event.value))
         self._next_arrival()
 
     def _send_closed(self) -> None:
@@ -147,8 +148,9 @@ class Clients:
         call_later(self._env, delay_s, CLIENT, self._again, request)
 
     def _again(self, event: Event) -> None:
-        del self._resting[event.value]
-        self._attempt(event.value)
+        request = cast("Request", event.value)
+        del self._resting[request]
+        self._attempt(request)
 
     def lost(self, requests: list[Request]) -> None:
         """Attempts that a fault killed."""

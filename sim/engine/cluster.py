@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from simpy import Environment, Event
 
-from sim.engine.clock import CLIENT, call_later
 from sim.engine.client import Clients
+from sim.engine.clock import CLIENT, call_later
 from sim.engine.fleet import Fleet
 from sim.engine.identities import check_identities
 from sim.engine.plan import ClusterPlan
@@ -153,6 +153,8 @@ class Cluster:
 
     def _unfinished_s(self, now: float) -> float:
         """Sojourn so far of everybody still here, summed one by one."""
-        here = [request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)]
+        here = [
+            request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)
+        ]
         here += self.clients.backing_off
         return sum(now - request.arrival_s for request in here)

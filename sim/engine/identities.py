@@ -1,4 +1,4 @@
-"""Exact identities, asserted at the end of every run. One that fails is a defect of this package, never of the input."""
+"""Exact identities, asserted at the end of every run; a failure is a defect here, never of the input."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from sim.errors import IdentityError
 RELATIVE = 1e-9
 
 
-def check_identities(record: Recorder, replicas: Sequence[Replica], unfinished: int, unfinished_s: float, now_s: float) -> None:
+def check_identities(
+    record: Recorder, replicas: Sequence[Replica], unfinished: int, unfinished_s: float, now_s: float
+) -> None:
     """Assert what must hold at the instant `now_s`.
 
-    Requests in = completed + failed + refused + abandoned + unfinished; the integral of the number in the system = the sum of
-    (truncated) sojourn times; tokens sampled = delivered + lost + resident; prompt tokens computed = kept + wasted +
-    resident; KV blocks allocated = freed + held, and held = the sum over requests; busy + idle + down = capacity x horizon;
-    histogram counts = requests measured.
+    Requests in = completed + failed + refused + abandoned + unfinished; the integral of the number in the system = the
+    sum of (truncated) sojourn times; tokens sampled = delivered + lost + resident; prompt tokens computed = kept +
+    wasted + resident; KV blocks allocated = freed + held, and held = the sum over requests; busy + idle + down =
+    capacity x horizon; histogram counts = requests measured.
 
     Raises
     ------
@@ -30,7 +32,11 @@ def check_identities(record: Recorder, replicas: Sequence[Replica], unfinished: 
     pools = [rank.blocks for replica in replicas for rank in replica.ranks]
     held = sum(pool.held for pool in pools)
     _same("requests in = ended + unfinished", totals.arrived, ended + unfinished)
-    _same("output tokens = delivered + lost + resident", totals.emitted_tokens, totals.delivered_tokens + totals.lost_tokens + generated)
+    _same(
+        "output tokens = delivered + lost + resident",
+        totals.emitted_tokens,
+        totals.delivered_tokens + totals.lost_tokens + generated,
+    )
     _same(
         "prompt tokens = kept + wasted + resident",
         totals.prefilled_tokens,
@@ -39,7 +45,9 @@ def check_identities(record: Recorder, replicas: Sequence[Replica], unfinished: 
     _same("KV blocks allocated = freed + held", sum(p.allocated for p in pools), sum(p.freed for p in pools) + held)
     _same("KV blocks held = sum over requests", held, blocks)
     _close("Little's law", record.in_system.integral(now_s), record.sojourn_s + unfinished_s)
-    _close("busy + idle + down = replicas x horizon", totals.busy_s + totals.idle_s + totals.down_s, len(replicas) * now_s)
+    _close(
+        "busy + idle + down = replicas x horizon", totals.busy_s + totals.idle_s + totals.down_s, len(replicas) * now_s
+    )
     _same("latencies recorded alike", record.histograms["ttft_s"].count, record.histograms["e2el_s"].count)
 
 

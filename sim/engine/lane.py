@@ -1,7 +1,7 @@
 """One batch that is formed on its own, as running sums.
 
-A step costs what changed: the sums of contexts advance by the step count, and a sequence touches them only when it joins,
-crosses the attention cap, or leaves.
+A step costs what changed: the sums of contexts advance by the step count, and a sequence touches them only when it
+joins, crosses the attention cap, or leaves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Lane:
     Attributes
     ----------
     seqs : decoding sequences.
-    context_tokens, capped_tokens : sums of their contexts, and of the contexts up to the attention cap, for step `step`.
+    context_tokens, capped_tokens : sums of their contexts, and of the contexts up to the attention cap, for step
+        `step`.
     below, above : sequences whose context is below the cap, and those at or above it.
     first_s, slope_s : lane seconds of step `step`, and their growth per further step.
     prefilling : requests whose prompt is under way, oldest first.

@@ -43,11 +43,20 @@ class Rank:
     safe_until : first step for which KV growth must be looked at again.
     """
 
-    __slots__ = ("_limits", "_preempted_step", "_record", "blocks", "held", "lanes", "load", "running", "safe_until", "waiting")
+    __slots__ = (
+        "_limits",
+        "_preempted_step",
+        "_record",
+        "blocks",
+        "held",
+        "lanes",
+        "load",
+        "running",
+        "safe_until",
+        "waiting",
+    )
 
-    def __init__(
-        self, limits: EngineLimits, table: DecodeTable, cap_tokens: int, held: Held, record: Recorder
-    ) -> None:
+    def __init__(self, limits: EngineLimits, table: DecodeTable, cap_tokens: int, held: Held, record: Recorder) -> None:
         self._limits = limits
         self._preempted_step = -1
         self.held = held

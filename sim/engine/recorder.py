@@ -1,8 +1,8 @@
 """What one run writes down: counters, latency histograms, gauges and a bounded timeline.
 
 Latencies are those of `vllm bench serve`: TTFT = first token - send; E2EL = last token - send; TPOT = (E2EL - TTFT) /
-(output tokens - 1), for requests with more than one token; ITL = every gap between successive tokens, pooled. Requests are
-measured if they arrive after the warm-up; gaps if their step starts after it.
+(output tokens - 1), for requests with more than one token; ITL = every gap between successive tokens, pooled. Requests
+are measured if they arrive after the warm-up; gaps if their step starts after it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Recorder:
         self.in_system.add(now_s, -1)
         self.sojourn_s += now_s - request.arrival_s
 
-    def steps(self, steps: int, first_s: float, slope_s: float, seconds: float, decoding: int, cached_tokens: int) -> None:
+    def steps(
+        self, steps: int, first_s: float, slope_s: float, seconds: float, decoding: int, cached_tokens: int
+    ) -> None:
         """`steps` whole steps of one replica, step i lasting `first_s + i * slope_s`, with `decoding` sequences."""
         totals = self.totals
         totals.steps += steps
@@ -123,7 +125,16 @@ class Recorder:
             self.flush()
         if self.rows is not None:
             self.rows.append(
-                (request.arrival_s, request.input_tokens, tokens, queue, ttft, e2el, request.attempt + 1, request.preemptions)
+                (
+                    request.arrival_s,
+                    request.input_tokens,
+                    tokens,
+                    queue,
+                    ttft,
+                    e2el,
+                    request.attempt + 1,
+                    request.preemptions,
+                )
             )
 
     def flush(self) -> None:

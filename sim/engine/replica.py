@@ -1,9 +1,9 @@
 """One replica: its ranks step in lockstep, and n steps between changes are one event.
 
-The replica keeps a global step counter. Finishes and cap crossings are marked in buckets by step, so a step looks only at
-what happens in it. When no prompt is under way, the next mark, the next KV check and the next change of the slowest lane
-bound a span of steps; its duration is the closed form of `sim.steptime.span`. An arrival inside a span cuts it at the next
-step boundary.
+The replica keeps a global step counter. Finishes and cap crossings are marked in buckets by step, so a step looks only
+at what happens in it. When no prompt is under way, the next mark, the next KV check and the next change of the slowest
+lane bound a span of steps; its duration is the closed form of `sim.steptime.span`. An arrival inside a span cuts it at
+the next step boundary.
 """
 
 from __future__ import annotations
@@ -133,22 +133,25 @@ class Replica:
         elapsed = self.env.now - self._start_s
         self._record.totals.busy_s += self.env.now - self._mark_s
         self._mark_s = self.env.now
-        if self._planned <= 1 or elapsed < self._first_s:
+        if self._planned <= 1 or elapsed <= self._first_s:
             return
-        done = min(steps_until(elapsed, self._first_s, self._slope_s), self._planned)
-        if span_seconds(done, self._first_s, self._slope_s) > elapsed:
-            done -= 1
+        done = (
+            steps_until(elapsed, self._first_s, self._slope_s) - 1
+        )  # a step that would end at this instant is not over
         if done < self._planned:
             self._account(done)
 
     # ---- the step loop ------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        """Leave idleness at this instant's step boundary, after all its arrivals."""
         now = self.env.now
         self._stepping = True
         self._record.totals.idle_s += now - self._mark_s
-        self._mark_s = now
-        self._plan()
+        self._mark_s = self._start_s = now
+        self._planned = 0
+        self._generation += 1
+        call_later(self.env, 0.0, BOUNDARY, self._boundary, self._generation)
 
     def _cut(self) -> None:
         """End the span under way at the next step boundary."""

@@ -32,7 +32,8 @@ class Request:
     input_tokens, output_tokens : drawn on arrival.
     attempt : 0 for the first try.
     generated : tokens generated in this attempt, exact outside decoding; while decoding, as of `join_step`.
-    target_tokens : tokens to compute before the next token comes out: the prompt, after preemption the output so far too.
+    target_tokens : tokens to compute before the next token comes out: the prompt, after preemption the output so far
+        too.
     computed_tokens : of these, computed.
     blocks : KV blocks held while prefilling; while decoding they follow from the step count.
     join_step, join_context : first decode step, and the context that step computes.

@@ -15,8 +15,8 @@ _outstanding = attrgetter("outstanding")
 class Router:
     """Chooses among the replicas that are up.
 
-    `round_robin` takes them in turn, `least_outstanding` the one with fewest unfinished requests (lowest index on a tie),
-    `power_of_two` the less loaded of two drawn at random from the stream `router`.
+    `round_robin` takes them in turn, `least_outstanding` the one with fewest unfinished requests (lowest index on a
+    tie), `power_of_two` the less loaded of two drawn at random from the stream `router`.
     """
 
     def __init__(self, policy: RouterPolicy, replicas: Sequence[Replica], streams: Streams) -> None:

@@ -1,0 +1,1 @@
+"""Model arithmetic: parameters, weight bytes, KV bytes, FLOPs, and whether a layout fits."""

@@ -1,0 +1,1 @@
+"""Histograms, gauges and timelines in bounded memory."""

@@ -1,0 +1,1 @@
+"""The input language: schema, loading, checks, errors."""

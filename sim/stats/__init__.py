@@ -1,0 +1,1 @@
+"""Intervals that cover: pooled quantiles, replications, warm-up, stopping."""

@@ -1,15 +1,16 @@
 """The interface between the engine and whatever says how long a step takes.
 
-A replica steps all its lanes together. A lane is one batch that is formed on its own: an attention data-parallel rank, or
-one of the microbatches that fill a pipeline. A step lasts
+A replica steps all its lanes together. A lane is one batch that is formed on its own: an attention data-parallel rank,
+or one of the microbatches that fill a pipeline. A step lasts
 
     max over lanes of lane seconds  +  shared seconds
 
-where lane seconds cover what one rank does alone (attention, dense layers, head) and shared seconds cover what all ranks
-do together (experts, dispatch and combine, host overhead). With pipeline stages a step is one round of the pipeline: every
-sequence gets one token, and the round lasts as long as its largest microbatch needs for all stages.
+where lane seconds cover what one rank does alone (attention, dense layers, head) and shared seconds cover what all
+ranks do together (experts, dispatch and combine, host overhead). With pipeline stages a step is one round of the
+pipeline: every sequence gets one token, and the round lasts as long as its largest microbatch needs for all stages.
 
-Between changes of the batch, lane seconds grow linearly in the tokens held, so n steps have a closed form (`sim.steptime.span`).
+Between changes of the batch, lane seconds grow linearly in the tokens held, so n steps have a closed form
+(`sim.steptime.span`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Protocol
 class DecodeCoefficients:
     """Lane seconds of a pure decode step for a fixed number of sequences.
 
-    lane_s = base_s + context_s * (sum of contexts) + capped_s * (sum of min(context, cap)) + above_s * [any context > cap]
+    lane_s = base_s + context_s * (sum of contexts) + capped_s * (sum of min(context, cap))
+             + above_s * [any context >= cap]
 
     A context counts the token being computed. `context_s` and `capped_s` are seconds per token, not below zero.
     """
@@ -39,7 +41,7 @@ class StepLaw(Protocol):
 
     Attributes
     ----------
-    attention_cap_tokens : context above which capped attention stops growing (`index_topk` or the window); 0 without one.
+    attention_cap_tokens : context at which capped attention stops growing (`index_topk` or the window); 0 without one.
     """
 
     attention_cap_tokens: int
@@ -61,7 +63,7 @@ class StepLaw(Protocol):
         Parameters
         ----------
         context_tokens, capped_tokens : sums over decoding sequences, as in `DecodeCoefficients`.
-        any_above : whether a decoding sequence is longer than the cap.
+        any_above : whether a decoding sequence has reached the cap.
         prefills : (new tokens, tokens already computed or cached before them) per chunk; may be empty.
         """
         ...

@@ -1,0 +1,1 @@
+"""Replications, comparisons, run store, verification."""

@@ -1,0 +1,267 @@
+"""The engine against hand-computed timelines: every step lasts one second unless a test says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from sim.engine.cluster import Cluster, Load, Outcome
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw, ServiceLevel
+from sim.steptime.law import DecodeCoefficients
+from sim.streams import Streams
+from sim.workload.request import RequestDraw
+
+
+@dataclass(frozen=True)
+class OneSecond:
+    """Every step lasts a second; `seq_s` more per decoding sequence of the slowest lane."""
+
+    attention_cap_tokens: int = 0
+    seq_s: float = 0.0
+
+    def decode(self, seqs: int) -> DecodeCoefficients:
+        return DecodeCoefficients(self.seq_s * seqs, 0.0, 0.0, 0.0)
+
+    def mixed_s(
+        self, seqs: int, context_tokens: int, capped_tokens: int, any_above: bool, prefills: Sequence[tuple[int, int]]
+    ) -> float:
+        return self.seq_s * seqs
+
+    def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
+        return 1.0
+
+
+def limits(**changes: int) -> EngineLimits:
+    base = {
+        "max_num_seqs": 8,
+        "max_num_batched_tokens": 100,
+        "block_size": 10,
+        "num_kv_blocks": 1000,
+        "max_model_len": 100_000,
+    }
+    return EngineLimits(**{**base, **changes})  # type: ignore[arg-type]
+
+
+def run(
+    requests: list[tuple[float, int, int]],
+    *,
+    engine: EngineLimits | None = None,
+    law: OneSecond | None = None,
+    horizon_s: float = 1000.0,
+    **plan: object,
+) -> Outcome:
+    cluster = ClusterPlan(
+        limits=engine or limits(),
+        horizon_s=horizon_s,
+        record_requests=True,
+        **{"replicas": 1, "nodes_per_replica": 1, **plan},  # type: ignore[arg-type]
+    )
+    load = Load(iter([RequestDraw(*request) for request in requests]))
+    return Cluster(cluster, law or OneSecond(), load, Streams(1)).run()
+
+
+def latencies(outcome: Outcome) -> list[tuple[float, float]]:
+    """(TTFT, E2EL) in order of arrival."""
+    assert outcome.record.rows is not None
+    rows = sorted(outcome.record.rows, key=lambda row: row[0])
+    return [(round(row[4], 9), round(row[5], 9)) for row in rows]
+
+
+def test_one_request() -> None:
+    """A prompt within the budget takes one step, then each further token one step."""
+    assert latencies(run([(0.0, 50, 5)])) == [(1.0, 5.0)]
+
+
+def test_one_output_token_ends_with_the_prefill() -> None:
+    """A request for a single token is done when its prompt is."""
+    assert latencies(run([(0.0, 50, 1)])) == [(1.0, 1.0)]
+
+
+def test_chunked_prefill() -> None:
+    """A prompt of 250 tokens takes three steps under a budget of 100."""
+    assert latencies(run([(0.0, 250, 2)])) == [(3.0, 4.0)]
+
+
+def test_decodes_take_their_tokens_before_prefills() -> None:
+    """Two decodes leave 98 of 100 tokens to a prompt of 99, which then needs a second step."""
+    outcome = run([(0.0, 10, 50), (0.0, 10, 50), (5.5, 99, 1)])
+
+    assert latencies(outcome)[2] == (2.5, 2.5)
+
+
+def test_two_prompts_share_the_budget() -> None:
+    """The second prompt gets what the first leaves, and finishes in the next step."""
+    assert latencies(run([(0.0, 60, 1), (0.0, 60, 1)])) == [(1.0, 1.0), (2.0, 2.0)]
+
+
+def test_arrival_inside_a_span_waits_for_the_boundary() -> None:
+    """An arrival at 2.3 s joins the batch that forms at 3 s."""
+    assert latencies(run([(0.0, 10, 50), (2.3, 10, 2)]))[1] == pytest.approx((1.7, 2.7))
+
+
+def test_arrival_at_a_boundary_is_seen_by_it() -> None:
+    """An arrival at exactly 2 s joins the batch that forms at 2 s."""
+    assert latencies(run([(0.0, 10, 50), (2.0, 10, 2)]))[1] == pytest.approx((1.0, 2.0))
+
+
+def test_max_num_seqs_bounds_the_batch() -> None:
+    """With one seat the second request waits for the first to end."""
+    outcome = run([(0.0, 10, 4), (0.5, 10, 2)], engine=limits(max_num_seqs=1))
+
+    assert latencies(outcome) == [(1.0, 4.0), (4.5, 5.5)]
+
+
+def test_shortest_prefill_first() -> None:
+    """With one seat the shorter prompt overtakes the longer one in the queue."""
+    requests = [(0.0, 10, 4), (0.1, 90, 1), (0.2, 20, 1)]
+    one_seat = EngineLimits(1, 100, 10, 1000, 100_000, scheduling_policy="shortest_prefill")
+
+    assert [
+        round(ttft + arrival, 6)
+        for (ttft, _), (arrival, _, _) in zip(latencies(run(requests, engine=one_seat)), requests, strict=True)
+    ] == [1.0, 6.0, 5.0]
+
+
+def test_head_of_line_blocks_under_fcfs() -> None:
+    """A small request does not overtake a large one that waits for KV blocks."""
+    engine = limits(num_kv_blocks=12)  # 120 tokens
+    outcome = run([(0.0, 80, 4), (0.1, 90, 1), (0.2, 20, 1)], engine=engine)
+
+    assert [round(ttft, 6) for ttft, _ in latencies(outcome)] == [1.0, 4.9, 5.8]
+
+
+def test_newest_is_preempted_and_recomputed() -> None:
+    """Two requests that outgrow the pool: the newer is put back, recomputed with its output so far, and completes."""
+    engine = limits(num_kv_blocks=6)  # 60 tokens for two requests that need 40 each at their end
+    outcome = run([(0.0, 20, 20), (0.0, 20, 20)], engine=engine)
+
+    assert outcome.record.totals.preemptions == 1
+    assert outcome.record.totals.completed == 2
+    older, newer = latencies(outcome)
+    assert older == (1.0, 20.0)
+    # both hold 3 blocks after 11 decode steps; the 12th step needs a fourth block each: preempted with 11 tokens out
+    # at 11 s; re-admitted when the older leaves at 20 s; 31 tokens recomputed in 1 step give token 12; 8 steps more
+    assert newer == (1.0, 29.0)
+    assert outcome.record.totals.recompute_tokens == 31
+
+
+def test_request_that_never_fits_is_refused() -> None:
+    """A request longer than the pool is refused at once, with its length kept for the message."""
+    outcome = run([(0.0, 90, 40), (0.0, 90, 10)], engine=limits(num_kv_blocks=10))
+
+    assert (outcome.record.totals.refused, outcome.record.totals.completed) == (1, 1)
+    assert outcome.longest_refused_tokens == 130
+
+
+def test_lockstep_the_slowest_rank_sets_the_pace() -> None:
+    """Two sequences on one rank slow a lone sequence on the other rank to their pace."""
+    engine = limits(data_parallel_size=2, max_num_seqs=2)
+    outcome = run([(0.0, 10, 11)] * 3, engine=engine, law=OneSecond(seq_s=0.5))
+
+    # prefill step 1 s; then 10 steps of 1 s + 0.5 s x 2 sequences on the fuller rank
+    assert latencies(outcome) == [(1.0, 21.0)] * 3
+
+
+def test_pipeline_microbatches_share_the_pool_not_the_batch() -> None:
+    """With two pipeline stages, two sequences sit in two microbatches, each paying for itself alone."""
+    outcome = run([(0.0, 10, 11)] * 2, engine=limits(pipeline_parallel_size=2), law=OneSecond(seq_s=0.5))
+
+    assert latencies(outcome) == [(1.0, 16.0)] * 2
+
+
+def test_least_outstanding_spreads() -> None:
+    """Two requests at once go to two replicas."""
+    outcome = run([(0.0, 10, 11)] * 2, law=OneSecond(seq_s=0.5), replicas=2)
+
+    assert latencies(outcome) == [(1.0, 16.0)] * 2
+
+
+def test_timeout_then_abandoned() -> None:
+    """A client that gives up frees its place at the next boundary; without retries it counts as abandoned."""
+    client = ClientPolicy(max_retries=0, request_timeout_s=4.5)
+    outcome = run([(0.0, 10, 50)], client=client)
+
+    totals = outcome.record.totals
+    assert (totals.abandoned, totals.timeouts, totals.completed) == (1, 1, 0)
+    assert outcome.record.sojourn_s == pytest.approx(5.0)
+    assert totals.lost_tokens == 5
+
+
+def test_timeout_then_retry_succeeds() -> None:
+    """A retried request starts from its prompt; its latency counts from the first attempt."""
+    client = ClientPolicy(max_retries=1, retry_backoff_s=1.0, request_timeout_s=4.5)
+    outcome = run([(0.0, 10, 4), (0.1, 10, 2)], client=client, engine=limits(max_num_seqs=1))
+
+    # the second starts at 4 s, gives up at 4.6 s, leaves at 5 s with one token out, returns at 6 s
+    assert latencies(outcome)[1] == (6.9, 7.9)
+    totals = outcome.record.totals
+    assert (totals.completed, totals.retries, totals.lost_tokens) == (2, 1, 1)
+
+
+def fault_plan(**changes: object) -> FaultPlan:
+    base = {"scheduled": ((10.5, 0),), "detect_s": 2.0, "restart_s": 5.0, "repair": RepairLaw((1.0,), (50.0,))}
+    return FaultPlan(**{**base, **changes})  # type: ignore[arg-type]
+
+
+def test_node_fault_kills_the_replica_and_a_spare_brings_it_back() -> None:
+    """In-flight work is lost; with a spare the replica is back after detection and restart."""
+    client = ClientPolicy(max_retries=20, retry_backoff_s=1.0, retry_backoff_factor=1.0)
+    outcome = run([(0.0, 10, 20)], faults=fault_plan(), spare_nodes=1, client=client, horizon_s=100.0)
+
+    assert outcome.outages == ((0, 10.5, 17.5),)
+    totals = outcome.record.totals
+    assert (totals.killed, totals.completed, totals.lost_tokens) == (1, 1, 10)
+    # first retry that finds it up is the 7th, at 17.5 s; then 1 s prefill and 19 s decode
+    assert latencies(outcome) == [(18.5, 37.5)]
+
+
+def test_without_a_spare_the_replica_waits_for_the_repair() -> None:
+    """Down time is detection and repair in parallel, then the restart."""
+    outcome = run([(0.0, 10, 20)], faults=fault_plan(), horizon_s=5000.0, client=ClientPolicy(max_retries=0))
+
+    assert outcome.record.totals.failed == 1
+    [(_, down_s, up_s)] = outcome.outages
+    assert up_s is None or up_s - down_s > 7.0
+
+
+def test_other_replica_takes_the_retries() -> None:
+    """With two replicas the lost request is served by the survivor at once."""
+    outcome = run([(0.0, 10, 20)], faults=fault_plan(), replicas=2, horizon_s=200.0)
+
+    assert outcome.record.totals.completed == 1
+    assert latencies(outcome)[0][1] == pytest.approx(10.5 + 0.05 + 20.0)
+
+
+def test_fault_comes_before_the_boundary_of_the_same_instant() -> None:
+    """A fault at exactly 10 s loses the step that would have ended then."""
+    outcome = run([(0.0, 10, 20)], faults=fault_plan(scheduled=((10.0, 0),)), client=ClientPolicy(max_retries=0))
+
+    assert outcome.record.totals.lost_tokens == 9
+
+
+def test_zero_fault_rate_is_bit_for_bit_the_run_without_faults() -> None:
+    """An inactive fault plan changes nothing at all."""
+    requests = [(0.37 * i, 10 + i, 5 + i) for i in range(30)]
+    plain = run(requests)
+    zero = run(requests, faults=FaultPlan(rate_per_s=0.0, repair=RepairLaw((1.0,), (7.0,))), spare_nodes=2)
+
+    assert plain.record.rows == zero.record.rows
+    assert plain.record.totals == zero.record.totals
+
+
+def test_goodput_counts_requests_inside_every_limit() -> None:
+    """Of two requests, only the one inside TTFT and TPOT limits is good."""
+    slo = ServiceLevel(ttft_s=1.5, tpot_s=1.0)
+    outcome = run([(0.0, 60, 3), (0.0, 60, 3)], slo=slo)
+
+    assert outcome.record.totals.good == 1
+    assert outcome.record.totals.good_tokens == 3
+
+
+def test_itl_counts_every_gap_once() -> None:
+    """A request of n output tokens has n - 1 gaps, pooled over requests."""
+    outcome = run([(0.0, 10, 7), (0.5, 10, 3)])
+
+    assert outcome.record.histograms["itl_s"].count == 6 + 2
