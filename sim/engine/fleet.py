@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
-from simpy import Environment, Event
+from simpy import Environment, Event, Resource
 
 from sim.engine.plan import FaultPlan, RepairLaw
 from sim.engine.recorder import Recorder
@@ -61,6 +61,7 @@ class Fleet:
         self.outages: list[list[float | int | None]] = []
         self._open: dict[int, int] = {}
         self.idle_hits = 0
+        self._crews = None if plan.repair_crews is None else Resource(env, plan.repair_crews)
 
     def start(self) -> None:
         """Start the clocks of all nodes in service, and the injected faults. Without faults nothing is scheduled."""
@@ -118,7 +119,13 @@ class Fleet:
         self._lost(lost)
 
     def _repair(self, node: int) -> Process:
-        yield self._env.timeout(draw_repair_s(self._plan.repair, self._rng(node)))
+        repair_s = draw_repair_s(self._plan.repair, self._rng(node))
+        if self._crews is None:
+            yield self._env.timeout(repair_s)
+        else:
+            with self._crews.request() as crew:
+                yield crew
+                yield self._env.timeout(repair_s)
         self._spares.append(node)
         waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:

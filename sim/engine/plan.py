@@ -70,6 +70,7 @@ class FaultPlan:
     rate_per_s : faults per node in service and second; zero for none.
     scheduled : (time, node index) of faults injected on purpose; node indices count replica by replica, then spares.
     repair : law of repair times.
+    repair_crews : repairs that go on at once; None for as many as there are faults.
     restart_s : from a complete set of nodes to the first request served: process start, weight load, KV allocation,
         graph capture, kernel compilation, warm-up.
     detect_s : from the fault to the start of recovery.
@@ -78,6 +79,7 @@ class FaultPlan:
     rate_per_s: float = 0.0
     scheduled: tuple[tuple[float, int], ...] = ()
     repair: RepairLaw = field(default_factory=lambda: RepairLaw((1.0,), (3600.0,)))
+    repair_crews: int | None = None
     detect_s: float = 10.0
     restart_s: float = 330.0
 

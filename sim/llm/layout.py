@@ -1,7 +1,7 @@
 """How one replica spreads a model over GPUs.
 
-vLLM's meanings: attention runs tensor-parallel inside each data-parallel rank; with expert parallelism the routed experts
-spread over all tensor times data ranks; pipeline stages divide the layers.
+vLLM's meanings: attention runs tensor-parallel inside each data-parallel rank; with expert parallelism the routed
+experts spread over all tensor times data ranks; pipeline stages divide the layers.
 """
 
 from __future__ import annotations

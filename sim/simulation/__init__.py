@@ -1,0 +1,1 @@
+"""From a scenario to one run: memory plan, step law, cluster, outcome."""

@@ -1,0 +1,49 @@
+"""One replication of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
+from sim.engine.cluster import Cluster, Load, Outcome
+from sim.scenario.scenario import Scenario
+from sim.simulation.build import Built, build
+from sim.streams import Streams
+from sim.workload.request import RequestDraw
+from sim.workload.workload import Workload
+
+
+def run_replication(scenario: Scenario, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
+    """Simulate one replication; the same scenario and index give the same outcome anywhere.
+
+    Parameters
+    ----------
+    replication : index from 0; addresses the random streams.
+    progress : called with the share simulated.
+
+    Raises
+    ------
+    IdentityError : an exact identity failed, which is a defect of this package.
+    """
+    return run_built(build(scenario), scenario.run.seed, replication, progress)
+
+
+def run_built(
+    built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None
+) -> Outcome:
+    """The same for a scenario that is already built."""
+    streams = Streams(seed, replication)
+    return Cluster(built.cluster, built.law, load(built.workload, streams), streams).run(progress)
+
+
+def load(workload: Workload, streams: Streams) -> Load:
+    """What the clients of one replication send."""
+    concurrency = workload.closed_loop_concurrency
+    if concurrency is None:
+        return Load(workload.requests(streams))
+    return Load(_closed_draws(workload, streams), concurrency, workload.closed_loop_think_s)
+
+
+def _closed_draws(workload: Workload, streams: Streams) -> Iterator[RequestDraw]:
+    for at_s, (input_tokens, output_tokens) in zip(repeat(0.0), workload.lengths_stream(streams), strict=False):
+        yield RequestDraw(at_s, input_tokens, output_tokens)

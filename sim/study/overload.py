@@ -1,0 +1,48 @@
+"""Whether the cluster kept up with its load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from sim.engine.cluster import Outcome
+from sim.simulation.infeasible import Infeasible
+from sim.study.window import Window
+
+EXCESS_FRAC = 0.05
+MIN_ARRIVALS = 100
+
+
+def overload(outcomes: Sequence[Outcome], replicas: int) -> Infeasible | None:
+    """The named result for a load above capacity, from what the run itself shows; None when the cluster kept up.
+
+    A cluster falls behind when, over the measured window, more than 5 % of the requests that arrived neither completed
+    nor were refused, and in the end more of them wait than run, or clients gave up on them. Time out of service does not
+    count as overload: a run with an outage is judged by its other replications.
+    """
+    judged = [outcome for outcome in outcomes if not outcome.outages] or list(outcomes)
+    windows = [Window.of(outcome) for outcome in judged]
+    arrived = sum(window.totals.arrived for window in windows)
+    if arrived < MIN_ARRIVALS:
+        return None
+    served = sum(window.totals.completed + window.totals.refused for window in windows)
+    gave_up = sum(window.totals.abandoned + window.totals.failed for window in windows)
+    running = sum(outcome.record.timeline[-1][1] for outcome in judged)
+    waiting = sum(outcome.record.timeline[-1][2] for outcome in judged)
+    behind = arrived - served
+    if behind <= EXCESS_FRAC * arrived or (waiting <= running and gave_up <= EXCESS_FRAC * arrived):
+        return None
+    seconds = sum(window.seconds for window in windows)
+    offered = arrived / seconds
+    carried = sum(window.totals.completed for window in windows) / seconds
+    needed = ceil(replicas * offered / carried) if carried > 0.0 else 0
+    return Infeasible(
+        "over_capacity",
+        f"The offered load of {offered:.3g} requests/s is above capacity: {replicas} replica(s) completed "
+        f"{carried:.3g} requests/s while the queue grew to {waiting / len(judged):,.0f} waiting requests, so latencies "
+        f"depend on how long the run lasts.",
+        f"At least {needed} replicas are needed, or at most {carried:.3g} requests/s."
+        if needed
+        else "Nothing completed: reduce the load.",
+        {"offered_rps": offered, "completed_rps": carried, "replicas_needed": float(needed)},
+    )

@@ -1,0 +1,1 @@
+"""When requests arrive: open-loop processes, and the closed loop."""

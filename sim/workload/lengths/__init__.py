@@ -1,0 +1,1 @@
+"""How long requests are: laws of prompt and output lengths."""

@@ -1,0 +1,1 @@
+"""Request traces: reading, checking, scaling, describing, writing."""

@@ -1,0 +1,91 @@
+"""A workload: when requests come and how long they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat, tee
+
+from sim.errors import ScenarioError
+from sim.streams import Streams
+from sim.workload.arrivals.closed import ClosedLoop
+from sim.workload.arrivals.process import ArrivalProcess
+from sim.workload.arrivals.replay import TraceArrivals
+from sim.workload.lengths.lengths import LengthSource, TraceLengths
+from sim.workload.request import RequestDraw
+from sim.workload.trace.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Arrivals and lengths, everything drawn in arrival order from named streams.
+
+    Two clusters that are compared under the same seed and replication see the same requests at the same times.
+
+    Parameters
+    ----------
+    arrivals : an open-loop process, or a closed loop.
+    lengths : laws or a trace.
+    session_ids : conversation label of each request in arrival order, for a replayed trace that has them.
+    """
+
+    arrivals: ArrivalProcess | ClosedLoop
+    lengths: LengthSource
+    session_ids: tuple[str | None, ...] | None = None
+
+    @classmethod
+    def from_trace(cls, trace: Trace, *, output_scale: float = 1.0) -> Workload:
+        """Replay of a trace: its times, lengths and sessions, once."""
+        return cls(TraceArrivals(trace), TraceLengths(trace, output_scale=output_scale), trace.session_ids)
+
+    @property
+    def closed_loop_concurrency(self) -> int | None:
+        """Callers of a closed loop; None for open arrivals."""
+        return self.arrivals.concurrency if isinstance(self.arrivals, ClosedLoop) else None
+
+    @property
+    def closed_loop_think_s(self) -> float:
+        """Pause of a closed loop's caller between answer and next request; 0 for open arrivals."""
+        return self.arrivals.think_s if isinstance(self.arrivals, ClosedLoop) else 0.0
+
+    @property
+    def mean_rate_rps(self) -> float | None:
+        """Long-run mean arrival rate; None for a closed loop, whose rate is an outcome."""
+        return None if isinstance(self.arrivals, ClosedLoop) else self.arrivals.rate_rps
+
+    @property
+    def mean_input_tokens(self) -> float:
+        """Mean prompt length."""
+        return self.lengths.mean_input_tokens
+
+    @property
+    def mean_output_tokens(self) -> float:
+        """Mean output length."""
+        return self.lengths.mean_output_tokens
+
+    def requests(self, streams: Streams) -> Iterator[RequestDraw]:
+        """The requests in arrival order; endless unless a trace ends.
+
+        Raises
+        ------
+        ScenarioError : a closed loop has no arrival times of its own.
+        """
+        if isinstance(self.arrivals, ClosedLoop):
+            raise ScenarioError("a closed loop has no arrival times of its own", key="workload.arrivals")
+        inputs, outputs = self._columns(streams)
+        sessions = repeat(None) if self.session_ids is None else self.session_ids
+        # tuple.__new__ skips the keyword handling of a named tuple: a third of its cost
+        build = partial(tuple.__new__, RequestDraw)
+        return map(build, zip(self.arrivals.times(streams), inputs, outputs, sessions, strict=False))
+
+    def lengths_stream(self, streams: Streams) -> Iterator[tuple[int, int]]:
+        """(input_tokens, output_tokens) in order, for a closed loop that makes its own arrivals."""
+        return zip(*self._columns(streams), strict=False)
+
+    def _columns(self, streams: Streams) -> tuple[Iterator[int], Iterator[int]]:
+        """Input and output lengths one by one; read in step, so that one block at most is held."""
+        left, right = tee(self.lengths.blocks(streams))
+        inputs = chain.from_iterable(block.tolist() for block, _ in left)
+        outputs = chain.from_iterable(block.tolist() for _, block in right)
+        return inputs, outputs
