@@ -58,17 +58,16 @@ def table(name: str) -> Mapping[str, Subject]:
     file = resources.files("sim.catalog") / "data" / f"{name}.csv"
     if not file.is_file():
         raise CatalogError(f"catalog has no table {name!r}")
-    with file.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != HEADER:
-            raise CatalogError(f"catalog table {name!r} must have the columns {', '.join(HEADER)}")
-        rows: dict[str, dict[str, Fact]] = {}
-        for row in reader:
-            subject = rows.setdefault(row["subject"], {})
-            if row["parameter"] in subject:
-                raise CatalogError(f"catalog table {name!r} has {row['subject']}.{row['parameter']} twice")
-            subject[row["parameter"]] = _fact(name, row)
-    return MappingProxyType({subject: MappingProxyType(facts) for subject, facts in rows.items()})
+    reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    if tuple(reader.fieldnames or ()) != HEADER:
+        raise CatalogError(f"catalog table {name!r} must have the columns {', '.join(HEADER)}")
+    rows: dict[str, dict[str, Fact]] = {}
+    for row in reader:
+        facts = rows.setdefault(row["subject"], {})
+        if row["parameter"] in facts:
+            raise CatalogError(f"catalog table {name!r} has {row['subject']}.{row['parameter']} twice")
+        facts[row["parameter"]] = _fact(name, row)
+    return MappingProxyType({name: MappingProxyType(facts) for name, facts in rows.items()})
 
 
 def subject(table_name: str, name: str) -> Subject:

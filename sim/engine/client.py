@@ -3,23 +3,24 @@
 Open load comes from an iterator of draws, one event each. Under closed load a new request follows each that ends. An
 attempt that meets no live replica, or is lost to a fault, or outlasts the request timeout, is repeated after an
 exponential back-off until `max_retries` is used up; then the request counts as failed (or abandoned, if the client
-gave up waiting).
+gave up waiting). A caller of a closed loop pauses after a request that did not complete, so that an outage is not an
+endless loop at one instant.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from simpy import Environment, Event
 
-from sim.engine.clock import CLIENT, call_later
+from sim.engine.clock import CLIENT, Alarm, call_later
 from sim.engine.plan import ClientPolicy
 from sim.engine.recorder import Recorder
-from sim.engine.replica import Replica
 from sim.engine.request import Request, State
 from sim.engine.router import Router
+from sim.errors import SimError
 from sim.workload.request import RequestDraw
 
 COMPACT = 4096  # finished attempts that may wait for their deadline before the list is swept
@@ -33,6 +34,12 @@ class Clients:
     draws : requests in order of arrival; under closed load their arrival times are ignored.
     concurrency : requests in flight under closed load, or None for open load.
     think_s : pause between a client's requests under closed load.
+    done : called once no request is left and none will come.
+
+    Attributes
+    ----------
+    longest_refused_tokens : longest request that could never fit; 0 if none was refused.
+    exhausted : whether no further request will come.
     """
 
     def __init__(
@@ -42,20 +49,25 @@ class Clients:
         record: Recorder,
         draws: Iterator[RequestDraw],
         longest_tokens: int,
+        done: Callable[[], None],
         concurrency: int | None = None,
         think_s: float = 0.0,
         max_requests: int | None = None,
     ) -> None:
         self._env = env
         self._policy = policy
+        self._timeout_s = policy.request_timeout_s
         self._record = record
         self._draws = draws
         self._longest_tokens = longest_tokens
+        self._done = done
         self._concurrency = concurrency
         self._think_s = think_s
         self._left = max_requests if max_requests is not None else -1
         self._router: Router | None = None
-        self._homes: dict[Request, Replica] = {}
+        self._next: RequestDraw | None = None
+        self._arrival = Alarm(env, CLIENT, self._arrive)
+        self._in_flight = 0
         self._resting: dict[Request, None] = {}
         self._deadlines: deque[tuple[float, Request, int]] = deque()
         self._watching = False
@@ -74,24 +86,24 @@ class Clients:
     # ---- arrivals -----------------------------------------------------------------------------------------------
 
     def _draw(self) -> RequestDraw | None:
-        if self._left == 0:
-            self.exhausted = True
-            return None
-        draw = next(self._draws, None)
+        draw = next(self._draws, None) if self._left else None
         if draw is None:
             self.exhausted = True
-        elif self._left > 0:
+            self._left = 0
+            self._check_done()
+        else:
             self._left -= 1
         return draw
 
     def _next_arrival(self) -> None:
         draw = self._draw()
         if draw is not None:
-            env = self._env
-            call_later(env, max(0.0, draw.arrival_s - env.now), CLIENT, self._arrive, draw)
+            self._next = draw
+            self._arrival.set(max(draw.arrival_s, self._env.now))
 
-    def _arrive(self, event: Event) -> None:
-        self._send(cast("RequestDraw", event.value))
+    def _arrive(self, _event: Event) -> None:
+        assert self._next is not None
+        self._send(self._next)
         self._next_arrival()
 
     def _send_closed(self) -> None:
@@ -101,37 +113,42 @@ class Clients:
 
     def _send(self, draw: RequestDraw) -> None:
         now = self._env.now
-        request = Request(now, draw.input_tokens, draw.output_tokens, draw.session_id)
+        _, input_tokens, output_tokens, session_id = draw
+        if input_tokens < 1 or output_tokens < 1:
+            raise SimError(f"a request must have at least one input and one output token, not {draw}")
+        request = Request(now, input_tokens, output_tokens, session_id)
         self._record.arrived(now)
-        tokens = draw.input_tokens + draw.output_tokens
+        tokens = input_tokens + output_tokens
         if tokens > self._longest_tokens:
             self.longest_refused_tokens = max(self.longest_refused_tokens, tokens)
             self._record.totals.refused += 1
             self._end(request, State.REFUSED)
             return
-        self._attempt(request)
+        self._attempt(request, now)
 
     # ---- attempts -----------------------------------------------------------------------------------------------
 
-    def _attempt(self, request: Request) -> None:
+    def _attempt(self, request: Request, now: float) -> None:
         assert self._router is not None
         self._record.totals.attempts += 1
-        request.attempt_s = self._env.now
         replica = self._router.choose()
         if replica is None:
             self.retry(request, State.FAILED)
             return
-        self._homes[request] = replica
-        self._deadlines.append((self._env.now + self._policy.request_timeout_s, request, request.attempt))
+        request.replica = replica
+        self._in_flight += 1
+        self._deadlines.append((now + self._timeout_s, request, request.attempt))
         if not self._watching:
             self._watch()
-        elif len(self._deadlines) > 4 * len(self._homes) + COMPACT:
+        elif len(self._deadlines) > 4 * self._in_flight + COMPACT:
             self._deadlines = deque(entry for entry in self._deadlines if not self._over(*entry[1:]))
-        replica.submit(request)
+        replica.submit(request, now)
 
     def retry(self, request: Request, otherwise: State) -> None:
         """Try again after a back-off, or end with the fate `otherwise` when no retry is left."""
-        self._homes.pop(request, None)
+        if request.replica is not None:
+            request.replica = None
+            self._in_flight -= 1
         policy = self._policy
         if request.attempt >= policy.max_retries:
             if otherwise is State.FAILED:
@@ -150,7 +167,7 @@ class Clients:
     def _again(self, event: Event) -> None:
         request = cast("Request", event.value)
         del self._resting[request]
-        self._attempt(request)
+        self._attempt(request, self._env.now)
 
     def lost(self, requests: list[Request]) -> None:
         """Attempts that a fault killed."""
@@ -160,21 +177,27 @@ class Clients:
 
     def finished(self, request: Request) -> None:
         """A replica is done with a request: completed, or withdrawn after a timeout."""
-        if request.state is State.COMPLETED:
-            del self._homes[request]
-            if self._concurrency is not None:
-                self._follow()
+        if request.state is not State.COMPLETED:
+            self.retry(request, State.ABANDONED)
             return
-        self.retry(request, State.ABANDONED)
+        request.replica = None
+        self._in_flight -= 1
+        if self._concurrency is not None:
+            call_later(self._env, self._think_s, CLIENT, self._closed_again)
+        if self.exhausted:
+            self._check_done()
 
     def _end(self, request: Request, fate: State) -> None:
         request.state = fate
         self._record.left(request, self._env.now)
         if self._concurrency is not None:
-            self._follow()
+            pause_s = max(self._think_s, self._policy.failure_pause_s)
+            call_later(self._env, pause_s, CLIENT, self._closed_again)
+        self._check_done()
 
-    def _follow(self) -> None:
-        call_later(self._env, self._think_s, CLIENT, self._closed_again)
+    def _check_done(self) -> None:
+        if self.exhausted and self._record.in_system.level == 0:
+            self._done()
 
     def _closed_again(self, _event: Event) -> None:
         self._send_closed()
@@ -191,7 +214,7 @@ class Clients:
 
     def _over(self, request: Request, attempt: int) -> bool:
         """Whether an attempt needs no watching any more."""
-        return request.done or request.attempt != attempt or request not in self._homes
+        return request.replica is None or request.attempt != attempt
 
     def _expire(self, _event: Event) -> None:
         now, deadlines = self._env.now, self._deadlines
@@ -199,7 +222,8 @@ class Clients:
             _, request, attempt = deadlines.popleft()
             if not self._over(request, attempt):
                 self._record.totals.timeouts += 1
-                self._homes[request].cancel(request)
+                assert request.replica is not None
+                request.replica.cancel(request)
         self._watch()
 
     @property

@@ -2,10 +2,12 @@
 
 At one instant things happen in this order, whatever the order in which they were scheduled:
 
-1. the end of the run (SimPy's `run(until=...)`),
+1. the end of the horizon (SimPy's `run(until=...)`),
 2. faults, repairs and restarts (SimPy processes, priority 1),
-3. clients: arrivals, retries, timeouts (priority 2),
-4. step boundaries of replicas (priority 3).
+3. the end of the warm-up,
+4. clients: arrivals, retries, timeouts,
+5. step boundaries of replicas,
+6. the end of a run whose load has run out.
 
 So an arrival at exactly a step boundary is seen by the batch that forms there, and a fault at that instant loses the
 step. Within one kind, first scheduled is first served.
@@ -14,14 +16,38 @@ step. Within one kind, first scheduled is first served.
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappush
 from typing import Any, Final
 
 from simpy import Environment, Event
 
-CLIENT: Final = 2
-BOUNDARY: Final = 3
+WARMUP: Final = 2
+CLIENT: Final = 3
+BOUNDARY: Final = 4
+LAST: Final = 5
 
 Callback = Callable[[Event], None]
+
+
+class Alarm(Event):
+    """An event that calls one function at a chosen time and priority; it can be set again once it has rung.
+
+    SimPy schedules by delay only; an absolute time does not lose the last bits of a sum. Setting an alarm that has not
+    rung yet is a mistake: take a new one, and let the old one ring in vain.
+    """
+
+    def __init__(self, env: Environment, priority: Any, callback: Callback) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        self._calls = [callback]
+        self._priority = priority
+
+    def set(self, at_s: float) -> None:
+        """Ring at `at_s`, which must not be in the past."""
+        self.callbacks = self._calls
+        env = self.env
+        heappush(env._queue, (at_s, self._priority, next(env._eid), self))  # noqa: SLF001 - as Environment.schedule
 
 
 def call_later(env: Environment, delay_s: float, priority: Any, callback: Callback, value: object = None) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from simpy import Environment, Event
+from simpy.core import StopSimulation
+from simpy.events import URGENT
 
 from sim.engine.client import Clients
-from sim.engine.clock import CLIENT, call_later
+from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.fleet import Fleet
 from sim.engine.identities import check_identities
 from sim.engine.plan import ClusterPlan
@@ -46,7 +48,7 @@ class Outcome:
     ----------
     record : counters, histograms, gauges.
     unfinished : requests sent and not finished at the end.
-    end_s : when the run ended: the horizon, or earlier when the load ran out and everything was done.
+    end_s : when the run ended: the horizon, or earlier when the load had run out and the last request left.
     outages : (replica, down at, up at or None).
     longest_refused_tokens : longest request that could never fit, 0 if none was refused.
     idle_hits : injected faults that met a node not in service.
@@ -73,6 +75,7 @@ class Cluster:
             record,
             load.draws,
             plan.limits.longest_request_tokens,
+            self._done,
             load.concurrency,
             load.think_s,
             plan.max_requests,
@@ -93,27 +96,37 @@ class Cluster:
         )
         self.router = Router(plan.router, self.replicas, streams)
 
-    def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
-        """Run to the horizon, or until the load has run out and everything is done.
+    def run(self, progress: Callable[[float], None] | None = None, samples: int = SAMPLES) -> Outcome:
+        """Run to the horizon, or until the load has run out and the last request has left.
 
         Parameters
         ----------
-        progress : called about a thousand times with the share of the horizon simulated.
+        progress : called at each sample with the share of the horizon simulated.
+        samples : points of the timeline over the horizon. Nothing else depends on it.
         """
         plan, env = self.plan, self.env
+        horizon = Alarm(env, URGENT, StopSimulation.callback)
+        horizon.set(plan.horizon_s)
+        if plan.warmup_s > 0.0:
+            call_later(env, plan.warmup_s, WARMUP, self._open)
         self.fleet.start()
         self.clients.start(self.router)
-        if plan.warmup_s > 0.0:
-            call_later(env, plan.warmup_s, CLIENT, self._open)
-        interval_s = plan.horizon_s / SAMPLES
-        for sample in range(1, SAMPLES + 1):
-            env.run(until=min(plan.horizon_s, sample * interval_s) if sample < SAMPLES else plan.horizon_s)
-            self._sample()
-            if progress is not None:
-                progress(sample / SAMPLES)
-            if self.clients.exhausted and self.record.in_system.level == 0:
-                break
-        return self._close()
+        sampler = Alarm(env, LAST, lambda _: self._tick(sampler, samples, progress))
+        sampler.set(plan.horizon_s / samples)
+        env.run()
+        return self._close(progress)
+
+    def _tick(self, sampler: Alarm, samples: int, progress: Callable[[float], None] | None) -> None:
+        self._sample()
+        taken = len(self.record.timeline)
+        if progress is not None:
+            progress(taken / samples)
+        if taken < samples - 1:
+            sampler.set(self.plan.horizon_s * (taken + 1) / samples)
+
+    def _done(self) -> None:
+        """No request is left and none will come: stop when this instant is over."""
+        call_later(self.env, 0.0, LAST, StopSimulation.callback)
 
     def _open(self, _event: Event) -> None:
         self._settle()
@@ -133,9 +146,11 @@ class Cluster:
         cached = sum(replica.held.cached_tokens for replica in replicas)
         up = sum(replica.up for replica in replicas)
         self.record.timeline.append((self.env.now, running, waiting, cached / pool, up))
-        self.record.flush()
 
-    def _close(self) -> Outcome:
+    def _close(self, progress: Callable[[float], None] | None) -> Outcome:
+        self._sample()
+        if progress is not None:
+            progress(1.0)
         self._settle()
         now, record = self.env.now, self.record
         record.flush()

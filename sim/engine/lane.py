@@ -37,7 +37,9 @@ class Lane:
     context_tokens, capped_tokens : sums of their contexts, and of the contexts up to the attention cap, for step
         `step`.
     below, above : sequences whose context is below the cap, and those at or above it.
-    first_s, slope_s : lane seconds of step `step`, and their growth per further step.
+    changed : whether the sums changed since `refresh`.
+    first_s, slope_s : lane seconds of step `step`, and their growth per further step, as of `refresh`.
+    budget_tokens : tokens that the step being formed may still take.
     prefilling : requests whose prompt is under way, oldest first.
     chunks : (request, tokens) computed in the step under way.
     """
@@ -46,8 +48,10 @@ class Lane:
         "_table",
         "above",
         "below",
+        "budget_tokens",
         "cap_tokens",
         "capped_tokens",
+        "changed",
         "chunks",
         "context_tokens",
         "first_s",
@@ -56,14 +60,12 @@ class Lane:
         "slope_s",
         "slot",
         "step",
-        "stepped_s",
     )
 
     def __init__(self, table: DecodeTable, cap_tokens: int, slot: int) -> None:
         self._table = table
         self.cap_tokens = cap_tokens
         self.slot = slot
-        self.stepped_s = 0.0
         self.clear(0)
 
     def clear(self, step: int) -> None:
@@ -71,20 +73,23 @@ class Lane:
         self.seqs = self.context_tokens = self.capped_tokens = self.below = self.above = 0
         self.step = step
         self.first_s = self.slope_s = 0.0
+        self.changed = False
+        self.budget_tokens = 0
         self.prefilling: list[Request] = []
         self.chunks: list[tuple[Request, int]] = []
 
     def advance(self, step: int) -> None:
-        """Bring the sums to `step`."""
+        """Bring the sums to `step`, because one of them is about to change."""
+        self.changed = True
         steps = step - self.step
         if steps:
             self.context_tokens += steps * self.seqs
             self.capped_tokens += steps * self.below
-            self.first_s += steps * self.slope_s
             self.step = step
 
     def refresh(self) -> None:
         """Recompute the seconds after the sums changed."""
+        self.changed = False
         seqs = self.seqs
         if seqs == 0:
             self.first_s = self.slope_s = 0.0

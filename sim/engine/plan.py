@@ -41,12 +41,21 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class ClientPolicy:
-    """What clients do when an attempt fails or takes too long."""
+    """What clients do when an attempt fails or takes too long.
+
+    Attributes
+    ----------
+    max_retries : attempts after the first.
+    retry_backoff_s, retry_backoff_factor : wait before the first retry, and its growth per retry.
+    request_timeout_s : patience with one attempt.
+    failure_pause_s : least pause of a closed loop's caller after a request that did not complete; above zero.
+    """
 
     max_retries: int = 5
     retry_backoff_s: float = 0.05
     retry_backoff_factor: float = 1.5
     request_timeout_s: float = 600.0
+    failure_pause_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,13 @@ class Rank:
     ----------
     waiting : requests not running, head first.
     running : requests prefilling or decoding, oldest first (an insertion-ordered set).
+    prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
     """
 
     __slots__ = (
+        "_fcfs",
         "_limits",
         "_preempted_step",
         "_record",
@@ -51,6 +53,7 @@ class Rank:
         "held",
         "lanes",
         "load",
+        "prefills",
         "running",
         "safe_until",
         "waiting",
@@ -58,6 +61,7 @@ class Rank:
 
     def __init__(self, limits: EngineLimits, table: DecodeTable, cap_tokens: int, held: Held, record: Recorder) -> None:
         self._limits = limits
+        self._fcfs = limits.scheduling_policy == "fcfs"
         self._preempted_step = -1
         self.held = held
         self._record = record
@@ -65,11 +69,12 @@ class Rank:
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
         self.waiting: deque[Request] = deque()
         self.running: dict[Request, None] = {}
-        self.load = 0
+        self.load = self.prefills = 0
         self.safe_until = 1 << 60
 
-    def clear(self, step: int) -> list[Request]:
+    def clear(self, step: int, now_s: float) -> list[Request]:
         """Lose everything; returns the requests that were here, oldest first."""
+        self.settle(now_s)
         for request in self.running:
             if request.state is State.DECODE:
                 request.generated += step - request.join_step
@@ -80,103 +85,121 @@ class Rank:
             lane.clear(step)
         self.running = {}
         self.waiting = deque()
-        self.load = 0
+        self.load = self.prefills = 0
         self.safe_until = 1 << 60
         return lost
 
-    def enqueue(self, request: Request) -> bool:
+    def settle(self, now_s: float) -> None:
+        """Book the time in the queue up to now."""
+        waiting_s = 0.0
+        for request in self.waiting:
+            waiting_s += now_s - request.queued_s
+            request.queued_s = now_s
+        self._record.totals.waiting_s += waiting_s
+
+    def enqueue(self, request: Request, now_s: float) -> bool:
         """Add a request to the queue; returns whether it could join the next batch (nobody waits before it)."""
         request.rank = self
         request.state = State.WAITING
+        request.queued_s = now_s
         self.load += 1
-        first = not self.waiting
-        self.waiting.append(request)
-        return first or self._limits.scheduling_policy != "fcfs"
+        waiting = self.waiting
+        waiting.append(request)
+        return len(waiting) == 1 or not self._fcfs
 
-    def grow(self, step: int) -> None:
+    def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
         blocks = self.blocks
         blocks.advance(step)
         while blocks.growth() > blocks.free:
-            self._preempt(next(reversed(self.running)), step)
+            self._preempt(next(reversed(self.running)), step, now_s)
         self.safe_until = blocks.safe_until()
 
     def schedule(self, step: int, now_s: float) -> None:
-        """Choose the prefill chunks of `step` for every lane, after `grow(step)`."""
+        """Choose the prefill chunks of `step` for every lane; room for the growth of decodes must be there (`grow`)."""
+        self.blocks.advance(step)
+        budget_tokens = self._limits.max_num_batched_tokens
         for lane in self.lanes:
-            if lane.prefilling:
-                self._continue(lane, step)
+            lane.budget_tokens = budget_tokens - lane.seqs
+        if self.prefills:
+            for lane in self.lanes:
+                if lane.prefilling:
+                    self._continue(lane, step, now_s)
         if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
             self._admit(now_s)
         self.safe_until = self.blocks.safe_until()
         if self._preempted_step == step:
             self.safe_until = step + 1  # it may return in the very next step
 
-    def remove(self, request: Request, step: int) -> None:
+    def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
         self.load -= 1
         if request.state is State.WAITING:
-            self.waiting.remove(request)
+            self._dequeue(request, now_s)
         else:
             self.drop(request, step)
 
-    def _continue(self, lane: Lane, step: int) -> None:
+    def _dequeue(self, request: Request, now_s: float) -> None:
+        self._record.totals.waiting_s += now_s - request.queued_s
+        if request is self.waiting[0]:
+            self.waiting.popleft()
+        else:
+            self.waiting.remove(request)
+
+    def _continue(self, lane: Lane, step: int, now_s: float) -> None:
         blocks = self.blocks
-        budget = self._limits.max_num_batched_tokens - lane.seqs
         for request in tuple(lane.prefilling):
-            if budget <= 0:
+            if lane.budget_tokens <= 0:
                 return
             if request.state is not State.PREFILL:
                 continue  # preempted by an older one in this very step
-            chunk = min(request.target_tokens - request.computed_tokens, budget)
+            chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
             need = self._blocks_for(request, chunk)
             while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
-                self._preempt(next(reversed(self.running)), step)
+                self._preempt(next(reversed(self.running)), step, now_s)
             if request.state is not State.PREFILL:
                 return  # it was the newest itself
             self._chunk(lane, request, chunk, need)
-            budget -= chunk
 
     def _admit(self, now_s: float) -> None:
-        limits = self._limits
-        while self.waiting and len(self.running) < limits.max_num_seqs:
-            lane = self.lanes[0] if len(self.lanes) == 1 else min(self.lanes, key=_sequences)
-            budget = limits.max_num_batched_tokens - lane.seqs - sum(chunk for _, chunk in lane.chunks)
-            if budget <= 0:
+        waiting, running, lanes, blocks = self.waiting, self.running, self.lanes, self.blocks
+        seats = self._limits.max_num_seqs
+        lane = lanes[0]
+        while waiting and len(running) < seats:
+            if len(lanes) > 1:
+                lane = min(lanes, key=_fullness)
+            if lane.budget_tokens <= 0:
                 return
-            request = self._next_waiting()
-            chunk = min(request.target_tokens, budget)
+            request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
+            chunk = min(request.target_tokens, lane.budget_tokens)
             need = self._blocks_for(request, chunk)
-            if need > self.blocks.free - self.blocks.growth():  # decodes allocate their growth within the step
+            if need > blocks.free - blocks.growth():  # decodes allocate their growth within the step
                 return
-            if request is self.waiting[0]:
-                self.waiting.popleft()
-            else:
-                self.waiting.remove(request)
+            self._dequeue(request, now_s)
             request.state = State.PREFILL
             request.lane = lane
             if request.scheduled_s < 0.0:
                 request.scheduled_s = now_s
-            self.running[request] = None
+            running[request] = None
             lane.prefilling.append(request)
+            self.prefills += 1
             self._chunk(lane, request, chunk, need)
 
-    def _next_waiting(self) -> Request:
-        if self._limits.scheduling_policy == "fcfs":
-            return self.waiting[0]
-        return min(self.waiting, key=_prefill_left)
-
     def _blocks_for(self, request: Request, chunk: int) -> int:
-        return -(-(request.computed_tokens + chunk) // self._limits.block_size) - request.blocks
+        return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks
 
     def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         self.blocks.take(need)
         request.blocks += need
+        lane.budget_tokens -= chunk
         lane.chunks.append((request, chunk))
 
-    def _preempt(self, request: Request, step: int) -> None:
+    def _preempt(self, request: Request, step: int, now_s: float) -> None:
         """Put a running request back at the head of the queue; its tokens are computed again later."""
         wasted = request.computed_tokens
+        if request.state is State.DECODE:
+            request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
+        request.queued_s = now_s
         self.drop(request, step)
         self._preempted_step = step
         request.preemptions += 1
@@ -201,18 +224,19 @@ class Rank:
             self.blocks.advance(step)
             self.blocks.leave(request.join_step, request.join_context - 1, step)
             lane.leave(request, step)
-            lane.refresh()
         else:
             held.cached_tokens -= request.computed_tokens
             self.blocks.give(request.blocks)
+            self.prefills -= 1
             lane.prefilling.remove(request)
             if lane.chunks:
                 lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
         request.blocks = 0
 
 
-def _sequences(lane: Lane) -> int:
-    return lane.seqs + len(lane.prefilling)
+def _fullness(lane: Lane) -> tuple[bool, int]:
+    """Order in which microbatches take new requests: those with budget left first, then the smallest."""
+    return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)
 
 
 def _prefill_left(request: Request) -> int:

@@ -1,8 +1,8 @@
 """What one run writes down: counters, latency histograms, gauges and a bounded timeline.
 
 Latencies are those of `vllm bench serve`: TTFT = first token - send; E2EL = last token - send; TPOT = (E2EL - TTFT) /
-(output tokens - 1), for requests with more than one token; ITL = every gap between successive tokens, pooled. Requests
-are measured if they arrive after the warm-up; gaps if their step starts after it.
+(output tokens - 1), for requests with more than one token; ITL = every gap between successive tokens, pooled, of all
+requests whatever became of them. Requests are measured if they arrive after the warm-up; gaps if they end after it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sim.measure.histogram import BufferedHistogram
 
 HISTOGRAMS = ("ttft_s", "tpot_s", "itl_s", "e2el_s", "queue_s")
 ROW = ("arrival_s", "input_tokens", "output_tokens", "queue_s", "ttft_s", "e2el_s", "attempts", "preemptions")
-FLUSH = 65_536
+FLUSH = 16_384  # values and ramps that may wait; never flushed by the clock, so that sums do not depend on sampling
 
 
 class Recorder:
@@ -27,6 +27,7 @@ class Recorder:
     opened : counters as they stood at the end of the warm-up.
     in_system : requests sent and not yet finished, in time.
     rows : one tuple per completed request (`ROW`), only where rows are asked for.
+    kv_peak_tokens : most tokens cached on one replica at a step boundary, since the warm-up.
     timeline : (time, running, waiting, cached-token share, replicas up) samples, bounded in number.
     """
 
@@ -40,16 +41,19 @@ class Recorder:
         self.sojourn_s = 0.0
         self.rows: list[tuple[float, ...]] | None = [] if record_requests else None
         self.timeline: list[tuple[float, ...]] = []
+        self.kv_peak_tokens = 0
         self.measuring = warmup_s <= 0.0
         self._ttft = self.histograms["ttft_s"].pending
         self._tpot = self.histograms["tpot_s"].pending
         self._e2el = self.histograms["e2el_s"].pending
         self._queue = self.histograms["queue_s"].pending
         self._itl = self.histograms["itl_s"]
+        self._ramps = self._itl.pending_ramps
 
     def open(self) -> None:
         """End of the warm-up: measure from here."""
         self.opened = self.totals.copy()
+        self.kv_peak_tokens = 0
         self.measuring = True
 
     def arrived(self, now_s: float) -> None:
@@ -69,7 +73,6 @@ class Recorder:
         totals = self.totals
         totals.steps += steps
         totals.emitted_tokens += steps * decoding
-        totals.sequence_s += decoding * seconds
         if steps == 1:
             totals.kv_token_s += cached_tokens * seconds
         else:
@@ -77,7 +80,9 @@ class Recorder:
             squares = pairs * (2 * steps - 1) // 3
             totals.kv_token_s += cached_tokens * seconds + decoding * (pairs * first_s + squares * slope_s)
         if decoding and self.measuring:
-            self._itl.pending_ramps.append((first_s, slope_s, steps, decoding))
+            self._ramps.append((first_s, slope_s, steps, decoding))
+            if len(self._ramps) >= FLUSH:
+                self._itl.flush()
 
     def gap(self, seconds: float) -> None:
         """One gap between tokens that is not a step: a preempted request resumed."""
@@ -113,6 +118,7 @@ class Recorder:
         if ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s:
             totals.good += 1
             totals.good_tokens += tokens
+            totals.good_input_tokens += request.input_tokens
         if request.arrival_s < self.warmup_s:
             return
         queue = request.scheduled_s - request.arrival_s

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from simpy import Environment, Event
 
-from sim.engine.clock import BOUNDARY, call_later
+from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.plan import EngineLimits
 from sim.engine.rank import Held, Rank
@@ -60,33 +60,36 @@ class Replica:
         self._record = record
         self._finished = finished
         self._coalesce = coalesce
+        self._pipelined = limits.pipeline_parallel_size > 1
         table = DecodeTable(law, limits.max_num_seqs)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record) for _ in range(limits.data_parallel_size)]
-        self._lanes = [lane for rank in self.ranks for lane in rank.lanes]
+        self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
         self._cancelled: list[Request] = []
-        self._generation = 0
+        self._chunked: list[tuple[Rank, Lane]] = []
+        self._alarm = Alarm(env, BOUNDARY, self._boundary)
         self._stepping = False
         self._prefilling = False
         self._planned = 0
         self._start_s = 0.0
         self._mark_s = 0.0
+        self._kv_part_s = 0.0
         self._first_s = 0.0
         self._slope_s = 0.0
 
     # ---- from outside -------------------------------------------------------------------------------------------
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: Request, now: float) -> None:
         """Take a request; it can join the batch that forms at the next step boundary."""
         ranks = self.ranks
         rank = ranks[0] if len(ranks) == 1 else min(ranks, key=_load)
         self.outstanding += 1
-        admissible = rank.enqueue(request)
+        admissible = rank.enqueue(request, now)
         if not self._stepping:
-            self._begin()
+            self._begin(now)
         elif admissible and self._planned > 1:
             self._cut()
 
@@ -103,15 +106,17 @@ class Replica:
         """Die now: the step under way and all KV are lost. Returns the requests that were here."""
         self.settle()
         self.up = False
-        self._generation += 1
+        self._alarm = Alarm(self.env, BOUNDARY, self._boundary)  # the old one rings in vain
         self._stepping = self._prefilling = False
         self._planned = 0
-        lost = [request for rank in self.ranks for request in rank.clear(self.step)]
+        self._kv_part_s = 0.0
+        lost = [request for rank in self.ranks for request in rank.clear(self.step, self.env.now)]
         self.held.decoding = self.held.cached_tokens = 0
         self._marks.clear()
         self._finishes.clear()
         self._crossings.clear()
         self._cancelled.clear()
+        self._chunked.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens)
@@ -125,55 +130,56 @@ class Replica:
 
     def settle(self) -> None:
         """Account for the time, and for all whole steps, up to now; the step under way goes on."""
+        now, totals = self.env.now, self._record.totals
         if not self._stepping:
             if self.up:
-                self._record.totals.idle_s += self.env.now - self._mark_s
-                self._mark_s = self.env.now
+                totals.idle_s += now - self._mark_s
+                self._mark_s = now
             return
-        elapsed = self.env.now - self._start_s
-        self._record.totals.busy_s += self.env.now - self._mark_s
-        self._mark_s = self.env.now
-        if self._planned <= 1 or elapsed <= self._first_s:
-            return
-        done = (
-            steps_until(elapsed, self._first_s, self._slope_s) - 1
-        )  # a step that would end at this instant is not over
-        if done < self._planned:
-            self._account(done)
+        self._spend(now)
+        elapsed = now - self._start_s
+        if self._planned > 1 and elapsed > self._first_s:
+            # a step that would end at this very instant is not over
+            done = steps_until(elapsed, self._first_s, self._slope_s) - 1
+            if done < self._planned:
+                self._account(done)
+        if self._planned:
+            part_s = self.held.cached_tokens * (now - self._start_s)
+            totals.kv_token_s += part_s - self._kv_part_s
+            self._kv_part_s = part_s
+        for rank in self.ranks:
+            rank.settle(now)
 
     # ---- the step loop ------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> None:
         """Leave idleness at this instant's step boundary, after all its arrivals."""
-        now = self.env.now
         self._stepping = True
         self._record.totals.idle_s += now - self._mark_s
         self._mark_s = self._start_s = now
         self._planned = 0
-        self._generation += 1
-        call_later(self.env, 0.0, BOUNDARY, self._boundary, self._generation)
+        self._alarm.set(now)
 
     def _cut(self) -> None:
         """End the span under way at the next step boundary."""
-        now = self.env.now
-        steps = steps_until(now - self._start_s, self._first_s, self._slope_s) if now > self._start_s else 1
+        elapsed = self.env.now - self._start_s
+        steps = steps_until(elapsed, self._first_s, self._slope_s) if elapsed > 0.0 else 1
         if steps < self._planned:
             self._planned = steps
-            self._generation += 1
-            end_s = self._start_s + span_seconds(steps, self._first_s, self._slope_s)
-            call_later(self.env, max(0.0, end_s - now), BOUNDARY, self._boundary, self._generation)
+            self._alarm = Alarm(self.env, BOUNDARY, self._boundary)  # the old one rings in vain
+            self._alarm.set(max(self.env.now, self._start_s + span_seconds(steps, self._first_s, self._slope_s)))
 
     def _boundary(self, event: Event) -> None:
-        if event.value != self._generation:
+        if event is not self._alarm:
             return  # the span was cut, or the replica died
         now = self.env.now
         self._record.totals.boundaries += 1
-        self._record.totals.busy_s += now - self._mark_s
-        self._mark_s = now
+        self._spend(now)
         if self._planned:
             self._account(self._planned)
         if self._prefilling:
             self._collect_prefills(now)
+        self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, self.held.cached_tokens)
         step = self.step
         marks = self._marks
         while marks and marks[0] <= step:
@@ -183,11 +189,21 @@ class Replica:
             if mark in self._finishes:
                 self._finish(mark, now)
         if self._cancelled:
-            for request in self._cancelled:
+            cancelled, self._cancelled = self._cancelled, []
+            for request in cancelled:
                 if State.WAITING <= request.state <= State.DECODE:
-                    self._withdraw(request)
-            self._cancelled.clear()
-        self._plan()
+                    self._withdraw(request, now)
+        self._plan(now)
+
+    def _spend(self, now: float) -> None:
+        """Book the time since the last mark, during which the batch was the same."""
+        totals = self._record.totals
+        seconds = now - self._mark_s
+        self._mark_s = now
+        totals.busy_s += seconds
+        totals.sequence_s += self.held.decoding * seconds
+        if self._prefilling:
+            totals.prefill_step_s += seconds
 
     def _account(self, steps: int) -> None:
         """Book `steps` finished steps of the span under way."""
@@ -195,6 +211,9 @@ class Replica:
         seconds = first if steps == 1 else span_seconds(steps, first, slope)
         decoding = held.decoding
         self._record.steps(steps, first, slope, seconds, decoding, held.cached_tokens)
+        if self._kv_part_s:
+            self._record.totals.kv_token_s -= self._kv_part_s
+            self._kv_part_s = 0.0
         held.cached_tokens += steps * decoding
         self.step += steps
         self._start_s += seconds
@@ -204,25 +223,20 @@ class Replica:
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
         step, held, totals = self.step, self.held, self._record.totals
-        for rank in self.ranks:
-            for lane in rank.lanes:
-                if not lane.chunks:
-                    continue
-                chunks, lane.chunks = lane.chunks, []
-                changed = False
-                for request, tokens in chunks:
-                    request.computed_tokens += tokens
-                    held.cached_tokens += tokens
-                    totals.prefilled_tokens += tokens
-                    if request.computed_tokens == request.target_tokens:
-                        lane.prefilling.remove(request)
-                        changed = self._first_token(rank, request, step, now) or changed
-                if changed:
-                    lane.refresh()
-                    rank.safe_until = step
+        for rank, lane in self._chunked:
+            chunks, lane.chunks = lane.chunks, []
+            for request, tokens in chunks:
+                request.computed_tokens += tokens
+                held.cached_tokens += tokens
+                totals.prefilled_tokens += tokens
+                if request.computed_tokens == request.target_tokens:
+                    lane.prefilling.remove(request)
+                    rank.prefills -= 1
+                    self._first_token(rank, lane, request, step, now)
+        self._chunked.clear()
 
-    def _first_token(self, rank: Rank, request: Request, step: int, now: float) -> bool:
-        """The token that a completed prefill emits; returns whether the request goes on to decode."""
+    def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
+        """The token that a completed prefill emits; then the request decodes, if it wants more."""
         self._record.totals.emitted_tokens += 1
         if request.generated == 0:
             request.first_token_s = now
@@ -231,24 +245,22 @@ class Replica:
         request.generated += 1
         left = request.output_tokens - request.generated
         stored = request.target_tokens
-        lane = request.lane
-        assert lane is not None
         if left == 0:
             del rank.running[request]
             rank.blocks.give(request.blocks)
             self.held.cached_tokens -= stored
             self._complete(rank, request, now)
-            return False
+            return
         request.state = State.DECODE
         request.finish_step = finish = step + left
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
+        rank.safe_until = step
         self.held.decoding += 1
         cross = lane.join(request, step, stored + 1)
         self._mark(self._finishes, finish, request)
-        if 0 <= cross < finish:
+        if 0 <= cross <= finish:  # at `finish` too: it leaves as one that has crossed
             self._mark(self._crossings, cross, request)
-        return True
 
     def _mark(self, bucket: dict[int, list[tuple[Request, int]]], step: int, request: Request) -> None:
         pair = (request, request.epoch)
@@ -263,7 +275,6 @@ class Replica:
             if request.epoch == epoch:
                 assert request.lane is not None
                 request.lane.cross(step)
-                request.lane.refresh()
 
     def _finish(self, step: int, now: float) -> None:
         for request, epoch in self._finishes.pop(step):
@@ -281,11 +292,11 @@ class Replica:
         self._record.completed(request, now)
         self._finished(request)
 
-    def _withdraw(self, request: Request) -> None:
+    def _withdraw(self, request: Request, now: float) -> None:
         rank = request.rank
         assert rank is not None
         self.outstanding -= 1
-        rank.remove(request, self.step)
+        rank.remove(request, self.step, now)
         self._record.lost(request.generated, request.computed_tokens)
         request.restart()
         request.state = State.BACKOFF
@@ -293,65 +304,82 @@ class Replica:
 
     # ---- what comes next ----------------------------------------------------------------------------------------
 
-    def _plan(self) -> None:
+    def _plan(self, now: float) -> None:
         """Form the batch of the next step, and say how many steps it lasts."""
-        step, now, coalesce = self.step, self.env.now, self._coalesce
-        prefilling = False
+        step = self.step
         safe = FAR
         for rank in self.ranks:
             if rank.safe_until <= step:
-                rank.grow(step)
-            if rank.waiting or any(lane.prefilling for lane in rank.lanes):
+                rank.grow(step, now)
+            if rank.waiting or rank.prefills:
                 rank.schedule(step, now)
-            safe = min(safe, rank.safe_until)
+            if rank.safe_until < safe:  # noqa: PLR1730 - a call costs more than the rest of the line
+                safe = rank.safe_until
         slowest_s = slope_s = 0.0
-        most_tokens = 0
-        slots = [0] * self.limits.pipeline_parallel_size
-        for lane in self._lanes:
+        total_tokens = most_tokens = 0
+        for pair in self._lanes:
+            lane = pair[1]
+            if lane.changed:
+                lane.refresh()
+            tokens = lane.seqs
             if lane.chunks:
-                prefilling = True
+                self._chunked.append(pair)
                 seconds, tokens = self._mixed(lane, step)
                 slope = 0.0
-            else:
-                seconds = lane.first_s + (step - lane.step) * lane.slope_s
+            elif tokens:
                 slope = lane.slope_s
-                tokens = lane.seqs
-            slots[lane.slot] += tokens
-            most_tokens = max(most_tokens, tokens)
+                seconds = lane.first_s + (step - lane.step) * slope
+            else:
+                continue
+            total_tokens += tokens
+            if tokens > most_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
+                most_tokens = tokens
             if seconds > slowest_s or (seconds == slowest_s and slope > slope_s):
                 slowest_s, slope_s = seconds, slope
-        total = max(slots)
-        if total == 0:
-            self._stepping = self._prefilling = False
+        prefilling = self._prefilling = bool(self._chunked)
+        if total_tokens == 0:
+            assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
+            self._stepping = False
             return
-        self._prefilling = prefilling
+        if self._pipelined:
+            total_tokens = self._fullest_slot_tokens()
         self._start_s = now
-        self._first_s = slowest_s + self._law.shared_s(total, most_tokens, prefilling)
-        self._slope_s = 0.0 if prefilling else slope_s
+        self._first_s = duration_s = slowest_s + self._law.shared_s(total_tokens, most_tokens, prefilling)
+        self._slope_s = slope_s = 0.0 if prefilling else slope_s
         steps = 1
-        if coalesce and not prefilling:
-            marks = self._marks
-            steps = min(marks[0] if marks else FAR, safe) - step
-            if steps > 1 and len(self._lanes) > 1:
-                steps = self._until_overtaken(step, steps, slowest_s, slope_s)
+        if self._coalesce and not prefilling:
+            steps = min(self._marks[0], safe) - step
+            if steps > 1:
+                if len(self._lanes) > 1:
+                    steps = self._until_overtaken(step, steps, slowest_s, slope_s)
+                duration_s = span_seconds(steps, duration_s, slope_s)
         self._planned = steps
-        self._generation += 1
-        duration = self._first_s if steps == 1 else span_seconds(steps, self._first_s, self._slope_s)
-        call_later(self.env, duration, BOUNDARY, self._boundary, self._generation)
+        self._alarm.set(now + duration_s)
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, tokens) of a step with prompt chunks."""
-        lane.advance(step)
-        chunks = [(tokens, request.computed_tokens) for request, tokens in lane.chunks]
-        seconds = self._law.mixed_s(lane.seqs, lane.context_tokens, lane.capped_tokens, lane.above > 0, chunks)
-        tokens = lane.seqs
-        for chunk, _ in chunks:
+        seqs, ahead = lane.seqs, step - lane.step
+        tokens = seqs
+        chunks = []
+        for request, chunk in lane.chunks:
             tokens += chunk
-        return seconds, tokens
+            chunks.append((chunk, request.computed_tokens))
+        context_tokens = lane.context_tokens + ahead * seqs
+        capped_tokens = lane.capped_tokens + ahead * lane.below
+        return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
+
+    def _fullest_slot_tokens(self) -> int:
+        """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
+        slots = [0] * self.limits.pipeline_parallel_size
+        for _, lane in self._lanes:
+            slots[lane.slot] += lane.seqs
+            for _, chunk in lane.chunks:
+                slots[lane.slot] += chunk
+        return max(slots)
 
     def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Steps until another lane becomes the slowest, at most `steps`, at least 1."""
-        for lane in self._lanes:
+        for _, lane in self._lanes:
             steeper = lane.slope_s - slope_s
             if steeper > 0.0:
                 behind = slowest_s - lane.first_s - (step - lane.step) * lane.slope_s

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sim.engine.lane import Lane
     from sim.engine.rank import Rank
+    from sim.engine.replica import Replica
 
 
 class State(IntEnum):
@@ -31,6 +32,9 @@ class Request:
     arrival_s : first sent by the client; latencies count from here, across retries.
     input_tokens, output_tokens : drawn on arrival.
     attempt : 0 for the first try.
+    replica : where this attempt is, or None between attempts.
+    queued_s : since when it waits in a queue of a replica, as far as `Totals.waiting_s` has not booked it.
+    last_token_s : when its last token came out before it was preempted.
     generated : tokens generated in this attempt, exact outside decoding; while decoding, as of `join_step`.
     target_tokens : tokens to compute before the next token comes out: the prompt, after preemption the output so far
         too.
@@ -44,7 +48,6 @@ class Request:
     __slots__ = (
         "arrival_s",
         "attempt",
-        "attempt_s",
         "blocks",
         "computed_tokens",
         "epoch",
@@ -58,7 +61,9 @@ class Request:
         "last_token_s",
         "output_tokens",
         "preemptions",
+        "queued_s",
         "rank",
+        "replica",
         "scheduled_s",
         "session_id",
         "state",
@@ -71,7 +76,6 @@ class Request:
         self.output_tokens = output_tokens
         self.session_id = session_id
         self.attempt = 0
-        self.attempt_s = arrival_s
         self.state = State.BACKOFF
         self.epoch = 0
         self.preemptions = 0
@@ -85,6 +89,8 @@ class Request:
         self.scheduled_s = -1.0
         self.first_token_s = -1.0
         self.last_token_s = -1.0
+        self.queued_s = arrival_s
+        self.replica: Replica | None = None
         self.rank: Rank | None = None
         self.lane: Lane | None = None
 

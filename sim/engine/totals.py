@@ -17,12 +17,14 @@ class Totals:
     preemptions : running requests put back for lack of KV blocks.
     steps, boundaries : engine steps, and events that covered them.
     emitted_tokens : output tokens sampled; delivered in completed requests; lost with killed or given-up attempts.
-    good_tokens : output tokens of good requests.
+    good_tokens, good_input_tokens : output and prompt tokens of good requests.
     prefilled_tokens : prompt tokens computed; kept by completed requests; wasted by preemption, faults and timeouts.
     recompute_tokens : tokens that preempted requests must compute again.
     input_tokens_completed : prompt tokens of completed requests.
     busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
-    sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds.
+    prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
+    sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds; waiting_s : requests in queues of
+        replicas x seconds. All are exact integrals over time, so a mean is their share of the window.
     node_faults : nodes that failed in service.
     """
 
@@ -43,6 +45,7 @@ class Totals:
     delivered_tokens: int = 0
     lost_tokens: int = 0
     good_tokens: int = 0
+    good_input_tokens: int = 0
     prefilled_tokens: int = 0
     kept_prefill_tokens: int = 0
     wasted_prefill_tokens: int = 0
@@ -52,8 +55,10 @@ class Totals:
     busy_s: float = 0.0
     idle_s: float = 0.0
     down_s: float = 0.0
+    prefill_step_s: float = 0.0
     sequence_s: float = 0.0
     kv_token_s: float = 0.0
+    waiting_s: float = 0.0
 
     def copy(self) -> Totals:
         """A frozen-in-time copy."""

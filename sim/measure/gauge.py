@@ -25,7 +25,8 @@ class TimeWeighted:
         self._area += self.level * (now_s - self._last_s)
         self._last_s = now_s
         self.level += change
-        self.maximum = max(self.maximum, self.level)
+        if self.level > self.maximum:  # noqa: PLR1730 - a call costs more than the rest of the line
+            self.maximum = self.level
 
     def integral(self, now_s: float) -> float:
         """Integral of the level from the start to `now_s`, in units of the level times seconds."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil, log
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ class LogHistogram:
         if not np.isfinite(array).all() or array.min() < 0.0:
             raise ValueError("a histogram takes finite values that are not negative")
         weight = np.ones(array.size, dtype=np.int64) if weights is None else np.asarray(weights, dtype=np.int64)
-        self.sum += float(array @ weight)
+        self.sum += float((array * weight).sum())  # not a dot product: BLAS sums differently with other thread counts
         self.minimum = min(self.minimum, float(array.min()))
         self.maximum = max(self.maximum, float(array.max()))
         zero, low, high = array == 0.0, (array > 0.0) & (array < LOWEST), array > HIGHEST
@@ -140,7 +140,7 @@ class LogHistogram:
         values = np.array([bin_value(int(index)) for index in filled])
         return values, 1.0 - at_or_below / max(1, self.count)
 
-    def __iadd__(self, other: LogHistogram) -> LogHistogram:
+    def __iadd__(self, other: LogHistogram) -> Self:
         self.counts = self.counts + other.counts
         self.zeros += other.zeros
         self.below += other.below

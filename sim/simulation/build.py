@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
 from sim.scenario.scenario import Scenario
+from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.faults import fault_plan
-from sim.simulation.memory import Planned, kv_cache_dtype, plan
+from sim.simulation.memory import Planned, plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -43,18 +45,18 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         planned.spec,
         planned.layout,
         gpu=scenario.hardware.gpu,
-        node=scenario.hardware.node,
+        node=node_of(scenario),
         engine=engine.name,
-        weights=scenario.model.weights,
+        weights=planned.memory.weights,
         kv_cache_dtype=kv_cache_dtype(scenario),
-        imbalance=scenario.deployment.expert_imbalance.model_dump(),
+        imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
     )
 
 
 def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
     """Limits, policies and faults of the cluster."""
-    deployment, router, run = scenario.deployment, scenario.router, scenario.run
+    deployment, run = scenario.deployment, scenario.run
     return ClusterPlan(
         limits=limits_of(scenario, planned),
         replicas=deployment.replicas,
@@ -62,17 +64,29 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         spare_nodes=deployment.spare_nodes,
         horizon_s=run.horizon_s,
         warmup_s=run.warmup_s,
-        router=router.policy,
-        client=ClientPolicy(
-            max_retries=router.max_retries,
-            retry_backoff_s=router.retry_backoff_s,
-            retry_backoff_factor=router.retry_backoff_factor,
-            request_timeout_s=router.request_timeout_s,
-        ),
+        router=scenario.router.policy,
+        client=client_policy(scenario),
         faults=fault_plan(scenario, planned),
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
+    )
+
+
+def client_policy(scenario: Scenario) -> ClientPolicy:
+    """Retries and patience: the scenario's, or the catalog's."""
+    router = scenario.router
+
+    def chosen(name: str) -> float:
+        value = getattr(router, name)
+        return number("reliability", "client", name) if value is None else float(value)
+
+    return ClientPolicy(
+        max_retries=int(chosen("max_retries")),
+        retry_backoff_s=chosen("retry_backoff_s"),
+        retry_backoff_factor=chosen("retry_backoff_factor"),
+        request_timeout_s=chosen("request_timeout_s"),
+        failure_pause_s=router.failure_pause_s,
     )
 
 
@@ -94,5 +108,5 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
 def service_level(scenario: Scenario) -> ServiceLevel:
     """Latency limits in seconds; infinite where the scenario sets none."""
     slo = scenario.slo
-    limits_ms = (slo.ttft_ms, slo.tpot_ms, slo.e2e_ms)
+    limits_ms = (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms)
     return ServiceLevel(*(float("inf") if limit is None else limit * MILLISECOND for limit in limits_ms))

@@ -31,7 +31,9 @@ class CapacityBound:
     seqs_per_rank: int
 
 
-def capacity_bound(law: StepLaw, cluster: ClusterPlan, mean_input_tokens: float, mean_output_tokens: float) -> CapacityBound:
+def capacity_bound(
+    law: StepLaw, cluster: ClusterPlan, mean_input_tokens: float, mean_output_tokens: float
+) -> CapacityBound:
     """Bound for requests of the mean lengths; KV holds the prompt and half the output on average.
 
     The seconds a request costs are its share of the decode steps at the largest batch, plus what its prompt adds to the
@@ -48,10 +50,10 @@ def capacity_bound(law: StepLaw, cluster: ClusterPlan, mean_input_tokens: float,
     capped = min(context, seqs * cap) if cap else 0
     above = bool(cap) and held_tokens >= cap
     ranks = limits.data_parallel_size
-    decode_s = law.mixed_s(seqs, context, capped, above, ()) + law.shared_s(seqs * ranks, seqs, False)
+    decode_s = law.mixed_s(seqs, context, capped, above, ()) + law.shared_s(seqs * ranks, seqs, prefill=False)
     chunk = max(1, min(round(mean_input_tokens), limits.max_num_batched_tokens - seqs))
     mixed_s = law.mixed_s(seqs, context, capped, above, ((chunk, 0),))
-    mixed_s += law.shared_s((seqs + chunk) * ranks, seqs + chunk, True)
+    mixed_s += law.shared_s((seqs + chunk) * ranks, seqs + chunk, prefill=True)
     chunks = mean_input_tokens / chunk
     request_s = (mean_output_tokens * decode_s / seqs + chunks * max(0.0, mixed_s - decode_s)) / lanes
     return CapacityBound(1.0 / request_s, seqs_per_rank)
@@ -69,6 +71,6 @@ def hopeless(bound: CapacityBound, rate_rps: float | None, replicas: int) -> Inf
         "over_capacity",
         f"The offered load of {rate_rps:.3g} requests/s is above capacity: {replicas} replica(s) carry at most "
         f"{carried:.3g} requests/s of this mix, even with every seat taken.",
-        f"At least {needed} replicas are needed, and more to keep a service level; or at most {carried:.3g} requests/s.",
+        f"At least {needed} replicas are needed, more to keep a service level; or at most {carried:.3g} requests/s.",
         {"offered_rps": rate_rps, "capacity_bound_rps": carried, "replicas_needed": float(needed)},
     )

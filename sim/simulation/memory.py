@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
-from sim.catalog.tables import fact, number
+from sim.catalog.tables import number
+from sim.errors import ModelConfigError, ScenarioError
 from sim.llm.fit import smallest_fit
 from sim.llm.kvcache import IndexerPolicy
 from sim.llm.layout import Layout
@@ -12,18 +14,83 @@ from sim.llm.memory import MemoryPlan, plan_memory
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import load_model
 from sim.scenario.scenario import Scenario
+from sim.simulation.engine import (
+    check_hardware,
+    indexer_policy,
+    kv_cache_dtype,
+    node_of,
+    runtime_reserve_gib,
+    weights_of,
+)
 from sim.simulation.infeasible import Infeasible
 from sim.units import GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A scenario's model, layout and memory plan."""
+    """A scenario's model, layout and memory plan.
+
+    Attributes
+    ----------
+    max_model_len : longest request that the engine accepts, whatever the cache holds.
+    """
 
     spec: ModelSpec
     layout: Layout
     memory: MemoryPlan
     max_model_len: int
+
+    @property
+    def longest_request_tokens(self) -> int:
+        """Longest admissible request: input plus output tokens, bounded by context and by one rank's cache."""
+        return min(self.max_model_len, self.memory.kv_tokens_per_rank + 1)
+
+
+class _Terms(TypedDict):
+    weights: str
+    kv_cache_dtype: str
+    gpu_memory_bytes: float
+    gpu_memory_utilization: float
+    indexer_policy: IndexerPolicy
+    load_mtp: bool
+    runtime_reserve_bytes: float
+    block_size: int
+
+
+def plan(scenario: Scenario) -> Planned:
+    """The memory plan, whether it fits or not.
+
+    Raises
+    ------
+    ScenarioError, CatalogError, ModelConfigError : unknown names, or a layout that no engine could run.
+    """
+    check_hardware(scenario)
+    spec = model_of(scenario)
+    layout = layout_of(scenario)
+    try:
+        memory = plan_memory(spec, layout, **_terms(scenario, spec))
+    except ScenarioError as error:
+        key = "deployment.layout" if error.key == "layout" else error.key
+        raise ScenarioError(error.problem, key=key, valid=error.valid, file=scenario.file) from None
+    limit = scenario.deployment.engine.max_model_len
+    if limit is not None and limit > spec.max_context_tokens:
+        raise ScenarioError(
+            f"exceeds the context of {spec.name}",
+            key="deployment.engine.max_model_len",
+            value=limit,
+            valid=f"at most {spec.max_context_tokens}",
+            file=scenario.file,
+        )
+    return Planned(spec, layout, memory, limit if limit is not None else spec.max_context_tokens)
+
+
+def model_of(scenario: Scenario) -> ModelSpec:
+    """The model of a scenario: a catalog row, or a configuration beside the scenario file."""
+    name = scenario.model.name
+    path = scenario.locate(name)
+    if name.endswith(".json") and not path.exists():
+        raise ModelConfigError(f"{scenario.file or 'scenario'}: model.name: there is no file {name!r}")
+    return load_model(path if path.exists() else name, allow_approximate=scenario.model.allow_approximate)
 
 
 def layout_of(scenario: Scenario) -> Layout:
@@ -35,23 +102,8 @@ def layout_of(scenario: Scenario) -> Layout:
         data_parallel_size=chosen.data_parallel_size,
         enable_expert_parallel=chosen.enable_expert_parallel,
         redundant_experts=chosen.redundant_experts,
-        gpus_per_node=int(number("nodes", scenario.hardware.node, "gpus_per_node")),
+        gpus_per_node=int(number("nodes", node_of(scenario), "gpus_per_node")),
     )
-
-
-def plan(scenario: Scenario) -> Planned:
-    """The memory plan, whether it fits or not.
-
-    Raises
-    ------
-    ScenarioError, CatalogError, ModelConfigError : unknown names, or a layout that no engine could run.
-    """
-    spec = load_model(scenario.model.name, allow_approximate=scenario.model.allow_approximate)
-    layout = layout_of(scenario)
-    memory = plan_memory(spec, layout, load_mtp=scenario.model.load_mtp, **_terms(scenario))
-    limit = scenario.deployment.engine.max_model_len
-    max_model_len = min(limit, spec.max_context_tokens) if limit is not None else spec.max_context_tokens
-    return Planned(spec, layout, memory, max_model_len)
 
 
 def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
@@ -79,14 +131,9 @@ def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
 
 
 def _smallest(scenario: Scenario, planned: Planned) -> str:
-    fit = smallest_fit(
-        planned.spec,
-        load_mtp=scenario.model.load_mtp,
-        gpus_per_node=planned.layout.gpus_per_node,
-        **_terms(scenario),
-    )
+    fit = smallest_fit(planned.spec, gpus_per_node=planned.layout.gpus_per_node, **_terms(scenario, planned.spec))
     if fit is None:
-        return f"No layout of up to 256 {scenario.hardware.gpu} holds it in {scenario.model.weights}."
+        return f"No layout of up to 256 {scenario.hardware.gpu} holds it in {planned.memory.weights}."
     layout, memory = fit
     return (
         f"The smallest that fits: {layout.num_gpus} x {scenario.hardware.gpu} as {layout}, with "
@@ -94,40 +141,15 @@ def _smallest(scenario: Scenario, planned: Planned) -> str:
     )
 
 
-def _terms(scenario: Scenario) -> dict[str, object]:
+def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
     engine = scenario.deployment.engine
     return {
-        "weights": scenario.model.weights,
+        "weights": weights_of(scenario, spec),
         "kv_cache_dtype": kv_cache_dtype(scenario),
         "gpu_memory_bytes": number("gpus", scenario.hardware.gpu, "visible_memory_gib") * GIB,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "indexer_policy": indexer_policy(scenario),
+        "load_mtp": scenario.model.load_mtp,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
         "block_size": engine.block_size,
     }
-
-
-def kv_cache_dtype(scenario: Scenario) -> str:
-    """The cache layout: the scenario's, or the engine's default."""
-    chosen = scenario.deployment.engine.kv_cache_dtype
-    if chosen != "auto":
-        return chosen
-    return str(fact("engines", scenario.deployment.engine.name, "kv_cache_dtype").value)
-
-
-def indexer_policy(scenario: Scenario) -> IndexerPolicy:
-    """Which layers get an indexer cache: the scenario's choice, or the engine's default."""
-    chosen = scenario.deployment.engine.indexer_policy
-    value = chosen if chosen != "auto" else str(fact("engines", scenario.deployment.engine.name, "indexer_policy").value)
-    return "all_layers" if value == "all_layers" else "owners"
-
-
-def runtime_reserve_gib(scenario: Scenario) -> float:
-    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout."""
-    chosen = scenario.deployment.engine.runtime_reserve_gib
-    if chosen is not None:
-        return chosen
-    layout = scenario.deployment.layout
-    wide = layout.enable_expert_parallel and layout.data_parallel_size > 1
-    key = "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib"
-    return number("engines", scenario.deployment.engine.name, key)

@@ -28,9 +28,7 @@ def run_replication(scenario: Scenario, replication: int, progress: Callable[[fl
     return run_built(build(scenario), scenario.run.seed, replication, progress)
 
 
-def run_built(
-    built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None
-) -> Outcome:
+def run_built(built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
     """The same for a scenario that is already built."""
     streams = Streams(seed, replication)
     return Cluster(built.cluster, built.law, load(built.workload, streams), streams).run(progress)

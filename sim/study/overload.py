@@ -13,15 +13,16 @@ EXCESS_FRAC = 0.05
 MIN_ARRIVALS = 100
 
 
-def overload(outcomes: Sequence[Outcome], replicas: int) -> Infeasible | None:
+def overload(outcomes: Sequence[Outcome], windows: Sequence[Window], replicas: int) -> Infeasible | None:
     """The named result for a load above capacity, from what the run itself shows; None when the cluster kept up.
 
     A cluster falls behind when, over the measured window, more than 5 % of the requests that arrived neither completed
-    nor were refused, and in the end more of them wait than run, or clients gave up on them. Time out of service does not
-    count as overload: a run with an outage is judged by its other replications.
+    nor were refused, and in the end more of them wait than run, or clients gave up on them. Time out of service does
+    not count as overload: a run with an outage is judged by its other replications.
     """
-    judged = [outcome for outcome in outcomes if not outcome.outages] or list(outcomes)
-    windows = [Window.of(outcome) for outcome in judged]
+    pairs = list(zip(outcomes, windows, strict=True))
+    pairs = [(outcome, window) for outcome, window in pairs if not outcome.outages] or pairs
+    judged, windows = [outcome for outcome, _ in pairs], [window for _, window in pairs]
     arrived = sum(window.totals.arrived for window in windows)
     if arrived < MIN_ARRIVALS:
         return None

@@ -5,22 +5,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.engine.cluster import Outcome
+from sim.engine.plan import ClusterPlan
 from sim.engine.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Counters of the measured window and its length."""
+    """Counters of the measured window, and what was there to count on.
+
+    Attributes
+    ----------
+    totals : counters of the window.
+    seconds : its length.
+    unfinished : requests still in the system at its end.
+    replicas, gpus : in service.
+    kv_tokens : tokens that the cache of one replica holds.
+    """
 
     totals: Totals
     seconds: float
     unfinished: int
+    replicas: int
+    gpus: int
+    kv_tokens: int
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Window:
+    def of(cls, outcome: Outcome, plan: ClusterPlan, gpus: int) -> Window:
         """The measured window of an outcome."""
         record = outcome.record
-        seconds = max(0.0, outcome.end_s - record.warmup_s)
-        if not record.measuring:  # the load ran out before the warm-up was over
-            return cls(record.totals.copy(), outcome.end_s, outcome.unfinished)
-        return cls(record.totals.since(record.opened), seconds, outcome.unfinished)
+        limits = plan.limits
+        kv_tokens = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size
+        if record.measuring and record.warmup_s > 0.0:
+            totals, seconds = record.totals.since(record.opened), outcome.end_s - record.warmup_s
+        else:  # no warm-up, or the load ran out before it was over
+            totals, seconds = record.totals.copy(), outcome.end_s
+        return cls(totals, max(0.0, seconds), outcome.unfinished, plan.replicas, gpus, kv_tokens)
+
+    @property
+    def ended(self) -> int:
+        """Requests that came to an end in the window, well or not."""
+        totals = self.totals
+        return totals.completed + totals.failed + totals.refused + totals.abandoned

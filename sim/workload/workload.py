@@ -14,6 +14,7 @@ from sim.workload.arrivals.process import ArrivalProcess
 from sim.workload.arrivals.replay import TraceArrivals
 from sim.workload.lengths.lengths import LengthSource, TraceLengths
 from sim.workload.request import RequestDraw
+from sim.workload.trace.scaling import ScaledTrace, Scaling
 from sim.workload.trace.trace import Trace
 
 
@@ -28,16 +29,51 @@ class Workload:
     arrivals : an open-loop process, or a closed loop.
     lengths : laws or a trace.
     session_ids : conversation label of each request in arrival order, for a replayed trace that has them.
+    scaled : a trace whose scaling draws at random: each replication replays its own version, and the fields above
+        describe one of them.
     """
 
     arrivals: ArrivalProcess | ClosedLoop
     lengths: LengthSource
     session_ids: tuple[str | None, ...] | None = None
+    scaled: ScaledTrace | None = None
 
     @classmethod
-    def from_trace(cls, trace: Trace, *, output_scale: float = 1.0) -> Workload:
-        """Replay of a trace: its times, lengths and sessions, once."""
-        return cls(TraceArrivals(trace), TraceLengths(trace, output_scale=output_scale), trace.session_ids)
+    def from_trace(
+        cls,
+        trace: Trace,
+        *,
+        scaling: Scaling | None = None,
+        closed: ClosedLoop | None = None,
+        output_scale: float = 1.0,
+    ) -> Workload:
+        """Replay of a trace: its times, lengths and sessions, once.
+
+        Parameters
+        ----------
+        scaling : changes to make first; without it the trace is replayed as it stands.
+        closed : callers that take the lengths in turn, over and over, at times of their own.
+        output_scale : factor on each output.
+
+        Raises
+        ------
+        TraceError : the scaling leaves no request.
+        """
+        scaled = None if scaling is None or not scaling.draws else ScaledTrace(trace, scaling)
+        if scaling is not None:
+            trace = scaling.apply(trace, Streams(0))
+        lengths = TraceLengths(trace, repeat=closed is not None, output_scale=output_scale)
+        if closed is not None:
+            return cls(closed, lengths, None, scaled)
+        return cls(TraceArrivals(trace), lengths, trace.session_ids, scaled)
+
+    def drawn(self, streams: Streams) -> Workload:
+        """The workload of one replication: the same one, unless the scaling of its trace draws at random."""
+        if self.scaled is None or not isinstance(self.lengths, TraceLengths):
+            return self
+        closed = self.arrivals if isinstance(self.arrivals, ClosedLoop) else None
+        trace = self.scaled.drawn(streams)
+        return Workload.from_trace(trace, closed=closed, output_scale=self.lengths.output_scale)
 
     @property
     def closed_loop_concurrency(self) -> int | None:
@@ -70,7 +106,10 @@ class Workload:
         Raises
         ------
         ScenarioError : a closed loop has no arrival times of its own.
+        TraceError : thinning leaves no request in this replication.
         """
+        if self.scaled is not None:
+            return self.drawn(streams).requests(streams)
         if isinstance(self.arrivals, ClosedLoop):
             raise ScenarioError("a closed loop has no arrival times of its own", key="workload.arrivals")
         inputs, outputs = self._columns(streams)
@@ -81,7 +120,8 @@ class Workload:
 
     def lengths_stream(self, streams: Streams) -> Iterator[tuple[int, int]]:
         """(input_tokens, output_tokens) in order, for a closed loop that makes its own arrivals."""
-        return zip(*self._columns(streams), strict=False)
+        drawn = self.drawn(streams)
+        return zip(*drawn._columns(streams), strict=False)  # noqa: SLF001 - its own class
 
     def _columns(self, streams: Streams) -> tuple[Iterator[int], Iterator[int]]:
         """Input and output lengths one by one; read in step, so that one block at most is held."""

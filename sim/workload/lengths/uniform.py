@@ -40,6 +40,19 @@ class Uniform(LengthLaw):
                 "is out of order", key="low_frac", value=(self.low_frac, self.high_frac), valid="0 <= low <= high"
             )
 
+    @classmethod
+    def between(cls, min_tokens: int, max_tokens: int) -> Uniform:
+        """Whole lengths from `min_tokens` to `max_tokens`, both possible.
+
+        Raises
+        ------
+        ScenarioError : a bound below one, or bounds out of order.
+        """
+        at_least_one("min_tokens", min_tokens)
+        if max_tokens < min_tokens:
+            raise ScenarioError("is below min_tokens", key="max_tokens", value=max_tokens)
+        return cls(max_tokens, min_tokens / max_tokens)
+
     @property
     def bounds_tokens(self) -> tuple[int, int]:
         """Shortest and longest length, both possible; products within 1e-9 of a whole number count as it."""

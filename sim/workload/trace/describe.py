@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.errors import TraceError
+from sim.streams import Streams
 from sim.workload.trace.fits import exponential_ks, fit_gamma, fit_weibull
 from sim.workload.trace.prefix import prefix_hit_tokens
-from sim.workload.trace.summary import CountSummary, GapSummary, LengthSummary, TraceSummary
+from sim.workload.trace.scale import clock_tick_s, dequantise
+from sim.workload.trace.summary import CountSummary, GapSummary, LengthSummary, SpreadSummary, TraceSummary
 from sim.workload.trace.trace import Trace
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +33,7 @@ def describe(trace: Trace) -> TraceSummary:
     """
     if len(trace) < LEAST_REQUESTS or trace.span_s <= 0:
         raise TraceError(f"{trace.source}: needs three requests at two different times to be described")
+    tick_s = clock_tick_s(trace)
     hit_frac = last_half_frac = None
     if trace.blocks is not None:
         hits, half = prefix_hit_tokens(trace), len(trace) // 2
@@ -41,8 +44,11 @@ def describe(trace: Trace) -> TraceSummary:
         requests=len(trace),
         span_s=trace.span_s,
         rate_rps=len(trace) / trace.span_s,
+        sessions=None if trace.session_ids is None else len(set(trace.session_ids) - {None}),
+        clock_tick_s=tick_s,
         gaps=_gaps(trace.arrival_s),
         counts=_counts(trace.arrival_s),
+        spread=_spread(trace, tick_s),
         input=_lengths(trace.input_tokens),
         output=_lengths(trace.output_tokens),
         input_per_output=float(trace.input_tokens.sum() / trace.output_tokens.sum()),
@@ -72,6 +78,13 @@ def _gaps(arrival_s: Floats) -> GapSummary:
         weibull=fit_weibull(positive_s) if fits else None,
         zero_gaps=len(gaps_s) - len(positive_s),
     )
+
+
+def _spread(trace: Trace, tick_s: float | None) -> SpreadSummary | None:
+    if tick_s is None:
+        return None
+    arrival_s = dequantise(trace, Streams(0), tick_s).arrival_s
+    return SpreadSummary(_gaps(arrival_s), _counts(arrival_s))
 
 
 def _complete_windows(arrival_s: Floats, width_s: float) -> Tokens | None:

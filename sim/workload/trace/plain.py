@@ -28,7 +28,7 @@ def _parser(header: str) -> RowParser:
 
 
 PLAIN = Format(
-    name="plain",
+    name="csv",
     has_header=True,
     recognises=lambda line: set(COLUMNS) <= set(columns(line)),
     parser=_parser,

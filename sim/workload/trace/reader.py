@@ -18,12 +18,13 @@ from sim.workload.trace.row import Format, Row, RowParser
 from sim.workload.trace.text import numbered_lines
 from sim.workload.trace.trace import Trace
 
+AUTO = "auto"
 FORMATS = (AZURE, MOONCAKE, PLAIN, TIMED_TRACE)
 
 
 def read_trace(
     path: str | Path,
-    format: str | None = None,  # noqa: A002  the word that a user expects
+    format: str = AUTO,  # noqa: A002 - the word that a user expects
     *,
     sort: bool = False,
     block_tokens: int = BLOCK_TOKENS,
@@ -33,7 +34,7 @@ def read_trace(
     Parameters
     ----------
     path : the file.
-    format : `azure`, `mooncake`, `plain` or `vllm_timed_trace`; by default told from the first line, which cannot tell
+    format : `azure`, `mooncake`, `csv` or `vllm_timed_trace`; with `auto` told from the first line, which cannot tell
         the last (seconds) from `mooncake` (milliseconds).
     sort : put unsorted rows in order of time, keeping the order of equal times, instead of refusing them.
     block_tokens : tokens per hashed block, for files in Mooncake's form with another block size.
@@ -50,7 +51,7 @@ def read_trace(
     """
     path = Path(path)
     rows = _Rows(path, block_tokens)
-    kind = None if format is None else _named(format)
+    kind = None if format == AUTO else _named(format)
     parse: RowParser | None = None
     for number, raw in numbered_lines(path):
         try:
@@ -81,9 +82,10 @@ def _named(name: str) -> Format:
     for kind in FORMATS:
         if kind.name == name:
             return kind
-    close = nearest(name, [kind.name for kind in FORMATS])
+    names = [AUTO, *(kind.name for kind in FORMATS)]
+    close = nearest(name, names)
     hint = f"; did you mean {close!r}?" if close else ""
-    raise TraceError(f"{name!r} is no trace format; known: {', '.join(kind.name for kind in FORMATS)}{hint}")
+    raise TraceError(f"{name!r} is no trace format; known: {', '.join(names)}{hint}")
 
 
 def _recognised(path: Path, number: int, line: str) -> Format:
@@ -153,7 +155,7 @@ class _Rows:
         if len(back) and not sort:
             raise TraceError(
                 f"{self.path}: line {self.lines[int(back[0]) + 1]} is earlier than the line before it; times go back "
-                f"{len(back)} times in all (sort=True puts them in order)"
+                f"{len(back)} times in all; ask for them to be sorted if the order of the file does not matter"
             )
         start = ticks[order[0]] if kind.wall_clock else 0
         blocks = HashBlocks(_whole(self.ids), _whole(self.offsets), self.block_tokens) if self.has_ids else None

@@ -44,6 +44,8 @@ def thin(trace: Trace, keep_frac: float, streams: Streams) -> Trace:
     """
     between("keep_frac", keep_frac, 0.0, 1.0)
     kept = np.flatnonzero(streams.generator(THIN_STREAM).random(len(trace)) < keep_frac)
+    if not len(kept):
+        raise TraceError(f"{trace.source}: thinning to {keep_frac:g} leaves none of its {len(trace)} requests")
     return trace.take(kept)
 
 
@@ -119,7 +121,9 @@ def dequantise(trace: Trace, streams: Streams, step_s: float | None = None) -> T
     TraceError : no step given and the stamps show none.
     """
     if step_s is None:
-        step_s = _tick_s(trace)
+        step_s = clock_tick_s(trace)
+        if step_s is None:
+            raise TraceError(f"{trace.source}: times show no coarse clock; give the length of its tick in seconds")
     positive("step_s", step_s)
     stamps_s, group = np.unique(trace.arrival_s, return_inverse=True)
     room_s = np.append(np.minimum(np.diff(stamps_s), step_s), step_s)
@@ -128,17 +132,18 @@ def dequantise(trace: Trace, streams: Streams, step_s: float | None = None) -> T
     return trace.retimed(stamps_s[group] + spread * room_s[group])
 
 
-def _tick_s(trace: Trace) -> float:
-    """The tick of a coarse clock: the usual distance of distinct stamps, when nearly all distances are multiples."""
+def clock_tick_s(trace: Trace) -> float | None:
+    """Tick of a coarse clock: the usual distance of distinct stamps, when nearly all distances are multiples of it.
+
+    None for a trace whose requests all have times of their own, or whose times share no tick.
+    """
     distances_s = np.diff(np.unique(trace.arrival_s))
     if len(distances_s) + 1 == len(trace) or not len(distances_s):
-        raise TraceError(f"{trace.source}: times show no coarse clock; give step_s")
+        return None
     tick_s = float(np.median(distances_s))
     multiples = np.rint(distances_s / tick_s)
     fits = (multiples >= 1) & (abs(distances_s - multiples * tick_s) <= QUANTUM_TOLERANCE * tick_s)
-    if fits.mean() < QUANTISED_SHARE:
-        raise TraceError(f"{trace.source}: times share no common tick; give step_s")
-    return tick_s
+    return tick_s if fits.mean() >= QUANTISED_SHARE else None
 
 
 def _copied_sessions(trace: Trace, copies: int) -> list[str | None] | None:

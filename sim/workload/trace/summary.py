@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 
 from sim.workload.trace.fits import GapFit
 
@@ -46,6 +46,14 @@ class CountSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class SpreadSummary:
+    """Gaps and counts of a trace whose coarse clock's ticks were spread, in one random version."""
+
+    gaps: GapSummary
+    counts: CountSummary
+
+
+@dataclass(frozen=True, slots=True)
 class LengthSummary:
     """Token lengths; quantiles interpolate linearly between order statistics.
 
@@ -75,6 +83,10 @@ class TraceSummary:
     requests : how many.
     span_s : first to last arrival.
     rate_rps : requests over span.
+    sessions : distinct conversations; None where the trace does not tell them.
+    clock_tick_s : tick of a clock so coarse that requests share their times; None for a fine clock.
+    gaps, counts : arrivals as they are stamped.
+    spread : the same after `dequantise`, which alone means something under a coarse clock; None for a fine clock.
     input, output : lengths in tokens.
     input_per_output : total input over total output tokens.
     spearman : rank correlation of input and output; None when either is constant.
@@ -86,14 +98,21 @@ class TraceSummary:
     requests: int
     span_s: float
     rate_rps: float
+    sessions: int | None
+    clock_tick_s: float | None
     gaps: GapSummary
     counts: CountSummary
+    spread: SpreadSummary | None
     input: LengthSummary
     output: LengthSummary
     input_per_output: float
     spearman: float | None
     prefix_hit_frac: float | None
     prefix_hit_last_half_frac: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """All fields as nested plain data, for JSON."""
+        return asdict(self)
 
     def figures(self) -> dict[str, float | None]:
         """All numbers by dotted name, as `gaps.gamma.shape`, in the order of the attributes."""

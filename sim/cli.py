@@ -1,0 +1,260 @@
+"""The command line: thin, imports lazily.
+
+Exit codes: 0 done; 2 bad input; 3 the scenario cannot work, with the smallest thing that would; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.errors import SimError
+
+BAD_INPUT, CANNOT_WORK, CHECK_FAILED, INTERRUPTED = 2, 3, 1, 130
+
+app = typer.Typer(
+    name="sim",
+    help="Capacity simulator for serving very large mixture-of-experts models on GPU clusters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+trace_app = typer.Typer(help="Describe and convert request traces.", no_args_is_help=True)
+app.add_typer(trace_app, name="trace")
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as --set run.seed=2. May be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    overrides: Set = None,
+    trace: Annotated[Path | None, typer.Option(help="Replay this trace instead of the scenario's workload.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; default runs/<scenario>-<hash>.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the run directory if it exists.")] = False,
+    workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Simulate a scenario; print the summary and write the run directory."""
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.report.run_text import run_text
+    from sim.study.simulate import simulate
+    from sim.study.store import RunDirectory
+
+    loaded = _load(scenario, overrides, trace)
+    directory = RunDirectory.prepare(out, loaded, overwrite=overwrite)
+    cached = directory.cached(loaded)
+    if cached is not None:
+        result = cached
+    else:
+        with progress_bar(loaded.name) as progress:
+            result = simulate(loaded, workers=workers, progress=progress)
+    html = None
+    if report:
+        from sim.report.html import html_report
+
+        html = html_report(result)
+    path = directory.write(result, html)
+    _print(to_json(result.as_dict()) if as_json else run_text(result, path, cached is not None))
+    if result.infeasible is not None:
+        raise typer.Exit(CANNOT_WORK)
+
+
+@app.command()
+def check(scenario: ScenarioFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Plan the memory of a scenario without simulating: what fits, and what would."""
+    from sim.report.check_text import check_dict, check_text
+    from sim.report.json_text import to_json
+    from sim.simulation.check import check as check_scenario
+
+    loaded = _load(scenario, overrides, None)
+    found = check_scenario(loaded)
+    _print(to_json(check_dict(loaded, found)) if as_json else check_text(loaded, found))
+    if found.infeasible is not None:
+        raise typer.Exit(CANNOT_WORK)
+
+
+@app.command()
+def explain(
+    scenario: ScenarioFile,
+    overrides: Set = None,
+    seqs: Annotated[int | None, typer.Option(min=0, help="Decoding sequences per attention rank.")] = None,
+    context: Annotated[int | None, typer.Option(min=1, help="Context tokens of each of them.")] = None,
+    prefill: Annotated[int, typer.Option(min=0, help="Prompt tokens computed in the step, per rank.")] = 0,
+    prefix: Annotated[int, typer.Option(min=0, help="Tokens of that prompt that are computed already.")] = 0,
+    picture: Annotated[Path | None, typer.Option(help="Also draw the breakdown into this file (.png, .svg).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how long one engine step takes, operation by operation, and what bounds each."""
+    from sim.report.explain_text import explain_dict, explain_text
+    from sim.report.json_text import to_json
+    from sim.simulation.explain import explain as explain_scenario
+
+    loaded = _load(scenario, overrides, None)
+    found = explain_scenario(loaded, seqs=seqs, context_tokens=context, prefill_tokens=prefill, prefix_tokens=prefix)
+    if picture is not None:
+        from sim.report.explain_plot import save_explain_plot
+
+        save_explain_plot(found, picture)
+    _print(to_json(explain_dict(loaded, found)) if as_json else explain_text(loaded, found))
+    if found.infeasible is not None:
+        raise typer.Exit(CANNOT_WORK)
+
+
+@app.command()
+def verify(
+    quick: Annotated[bool, typer.Option(help="Fewer replications, a few seconds.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run the engine on cases with closed forms; print theory beside simulation."""
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.report.verify_text import verify_dict, verify_text
+    from sim.study.verify.verify import verify as run_checks
+
+    with progress_bar("verify") as progress:
+        checks = run_checks(quick=quick, seed=seed, workers=workers, progress=progress)
+    _print(to_json(verify_dict(checks)) if as_json else verify_text(checks))
+    if not all(item.passed for item in checks):
+        raise typer.Exit(CHECK_FAILED)
+
+
+@app.command()
+def catalog(
+    area: Annotated[str, typer.Argument(help="models, gpus, nodes, engines, kernels, prices, workloads, reliability.")],
+    subject: Annotated[str | None, typer.Argument(help="Only this subject, with all its facts.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the catalog: every number with its unit, source, date and status."""
+    from sim.report.catalog_text import catalog_dict, catalog_text
+    from sim.report.json_text import to_json
+
+    _print(to_json(catalog_dict(area, subject)) if as_json else catalog_text(area, subject))
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Write it to this file instead of printing it.")] = None,
+    as_json: Json = False,  # noqa: ARG001 - the schema is JSON either way; the flag exists on every command
+) -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from sim.scenario.schema import schema_text
+
+    if out is None:
+        _print(schema_text().rstrip("\n"))
+        return
+    from sim.study.files import write_text
+
+    write_text(out, schema_text())
+
+
+@trace_app.command("describe")
+def trace_describe(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Azure CSV, Mooncake JSONL or plain CSV, gzip or not.")],
+    trace_format: Annotated[str, typer.Option("--format", help="auto, azure, mooncake or csv.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Print a trace's rate, burstiness, lengths and sharing."""
+    from sim.report.json_text import to_json
+    from sim.report.trace_text import describe_dict, describe_text
+    from sim.workload.trace.describe import describe
+    from sim.workload.trace.reader import read_trace
+
+    summary = describe(read_trace(file, trace_format))
+    _print(to_json(describe_dict(summary)) if as_json else describe_text(summary))
+
+
+@trace_app.command("convert")
+def trace_convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Trace to read, or a scenario file to sample from.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Mooncake JSONL to write; .gz compresses.")],
+    trace_format: Annotated[str, typer.Option("--format", help="auto, azure, mooncake or csv.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Write a trace, or the load of a scenario, as Mooncake JSONL that load generators fire at a real cluster."""
+    from sim.report.json_text import to_json
+    from sim.workload.trace.convert import write_mooncake
+    from sim.workload.trace.reader import read_trace
+
+    if file.suffix in {".yaml", ".yml"}:
+        from sim.study.sampled import sampled_trace
+
+        source = sampled_trace(_load(file, None, None))
+    else:
+        source = read_trace(file, trace_format)
+    requests = write_mooncake(source, out)
+    _print(to_json({"out": str(out), "requests": requests}) if as_json else f"{requests:,} requests written to {out}")
+
+
+def _load(path: Path, overrides: list[str] | None, trace: Path | None) -> Any:
+    """The scenario with its overrides."""
+    from sim.errors import ScenarioError
+    from sim.scenario.document import parse_value
+    from sim.scenario.load import load
+
+    changes: dict[str, Any] = {}
+    for item in overrides or []:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise ScenarioError("--set takes KEY=VALUE", value=item, valid="such as --set run.seed=2")
+        changes[key.strip()] = parse_value(value)
+    if trace is not None:
+        changes["workload"] = {"trace": {"path": str(trace.absolute())}}
+    return load(path, changes)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: every foreseen error is one sentence on stderr and exit code 2."""
+    words = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_guarded(lambda: app(words, prog_name="sim", standalone_mode=False), "--json" in words))
+
+
+def _guarded(command: Callable[[], Any], as_json: bool) -> int:
+    # typer brings its own click in newer versions; the root of usage errors is reached through a public subclass
+    usage_error: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    try:
+        code = command()
+    except SimError as error:
+        return _failed(str(error), type(error).__name__, as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted: nothing was written\n")
+        return INTERRUPTED
+    except usage_error as error:
+        error.show()
+        return BAD_INPUT
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _failed(message: str, kind: str, as_json: bool) -> int:
+    if as_json:
+        import json
+
+        _print(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False, indent=2))
+    else:
+        sys.stderr.write(f"error: {message}\n")
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    main()

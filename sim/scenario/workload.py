@@ -1,0 +1,107 @@
+"""What the clients send: arrivals and lengths from laws, from a preset, or from a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, PresetArrivals, TraceArrivals
+from sim.scenario.lengths import Length
+from sim.scenario.section import Seconds, Section
+from sim.scenario.workload_presets import known, preset_rate_rps, workload_presets
+
+WorkloadPreset = Annotated[str, AfterValidator(lambda name: known(name, workload_presets(), "workload"))]
+
+
+class TraceSection(Section):
+    """A file of recorded requests to replay, its first request at time zero.
+
+    Scalings apply in this order: `dequantise_s`, `thin_frac`, `replicate`, `time_warp`, `max_requests`. The first
+    three draw at random, anew in each replication.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    """The file, gzip or not; relative to the scenario file, else to the working folder."""
+    format: Literal["auto", "azure", "mooncake", "csv", "vllm_timed_trace"] = "auto"
+    """Told from the first line by default; `vllm_timed_trace` (Mooncake's fields in seconds) must be named."""
+    sort: bool = False
+    """Put unsorted requests in order of time instead of refusing the file."""
+    dequantise_s: Literal["auto"] | Seconds | None = None
+    """Spread requests stamped by a coarse clock over one tick: its length, or `auto` to find it."""
+    thin_frac: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] = 1.0
+    """Keep each request with this probability: fewer users, bursts diluted."""
+    replicate: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 1
+    """Lay shifted copies over each other: that many times the users, with prefixes of their own."""
+    time_warp: Annotated[float, Field(strict=True, gt=0.0, le=1e6)] = 1.0
+    """Divide all times by this: a higher rate with the same pattern of bursts."""
+    max_requests: Annotated[int, Field(strict=True, ge=1, le=10**12)] | None = None
+    """Replay the earliest ones only."""
+
+
+class WorkloadSection(Section):
+    """The load: `arrivals`, `input_tokens` and `output_tokens`; or a `preset`, which they override; or a `trace`."""
+
+    preset: WorkloadPreset | None = None
+    """Workload of the catalog (`sim catalog workloads`): burst law and lengths."""
+    arrivals: Arrivals | None = None
+    """When requests arrive."""
+    input_tokens: Length | None = None
+    """Prompt lengths."""
+    output_tokens: Length | None = None
+    """Output lengths, reasoning included."""
+    rank_correlation: Annotated[float, Field(strict=True, ge=-1.0, le=1.0)] | None = None
+    """Spearman correlation of prompt and output length; without it, that of the preset, or none."""
+    output_scale: Annotated[float, Field(strict=True, gt=0.0, le=1000.0)] = 1.0
+    """Factor on every output length, for a model that reasons at more length than the one observed."""
+    trace: TraceSection | None = None
+    """Recorded requests instead of laws."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_is_the_default_process(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("preset") is None:
+            return values
+        arrivals = values.get("arrivals")
+        if not isinstance(arrivals, Mapping) or "process" in arrivals:
+            return values
+        return {**values, "arrivals": {"process": "preset", **arrivals}}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.trace is not None:
+            self._replays_alone()
+        elif isinstance(self.arrivals, TraceArrivals):
+            raise ValueError("arrivals.process trace needs a trace section with a path")
+        elif self.preset is None:
+            self._stands_without_preset()
+        elif self._rate_is_missing(self.preset):
+            raise ValueError(
+                f"preset {self.preset!r} sets the shape of arrivals, not their rate: give arrivals.rate_rps"
+            )
+        return self
+
+    def _replays_alone(self) -> None:
+        extra = ("preset", "input_tokens", "output_tokens", "rank_correlation")
+        given = [key for key in extra if getattr(self, key) is not None]
+        if given:
+            raise ValueError(f"trace brings its own lengths: remove {', '.join(given)}, or trace")
+        if not isinstance(self.arrivals, TraceArrivals | ClosedLoopArrivals | None):
+            raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
+                "trace brings its own arrivals: remove arrivals, or trace (a closed_loop may use its lengths)"
+            )
+        if isinstance(self.arrivals, ClosedLoopArrivals) and self.trace is not None and self.trace.time_warp != 1:
+            raise ValueError("a closed_loop makes its own arrival times: remove trace.time_warp")
+
+    def _stands_without_preset(self) -> None:
+        if isinstance(self.arrivals, PresetArrivals):
+            raise ValueError("arrivals.process preset needs workload.preset")  # noqa: TRY004 - as above
+        missing = [key for key in ("arrivals", "input_tokens", "output_tokens") if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}; give them, or a preset, or a trace")
+
+    def _rate_is_missing(self, preset: str) -> bool:
+        uses_preset = isinstance(self.arrivals, PresetArrivals | None)
+        rate_rps = None if self.arrivals is None else getattr(self.arrivals, "rate_rps", None)
+        return uses_preset and rate_rps is None and preset_rate_rps(preset) is None

@@ -1,0 +1,83 @@
+"""What a scenario leaves to the engine's defaults: weights, node type, cache layout, memory reserve."""
+
+from __future__ import annotations
+
+from sim.catalog.tables import fact, number, table
+from sim.errors import ScenarioError
+from sim.llm.formats import format_names
+from sim.llm.kvcache import IndexerPolicy
+from sim.llm.spec import ModelSpec
+from sim.scenario.scenario import Scenario
+
+
+def weights_of(scenario: Scenario, spec: ModelSpec) -> str:
+    """The weight format: the scenario's, or that of the model's configuration."""
+    chosen = scenario.model.weights
+    if chosen == "auto":
+        return spec.native_weights
+    if chosen not in format_names():
+        raise ScenarioError(
+            "is no weight format",
+            key="model.weights",
+            value=chosen,
+            valid="auto, " + ", ".join(format_names()),
+            file=scenario.file,
+        )
+    return chosen
+
+
+def node_of(scenario: Scenario) -> str:
+    """The node type: the scenario's, or the usual one for its GPU."""
+    chosen = scenario.hardware.node
+    if chosen != "auto":
+        return chosen
+    return str(fact("gpus", scenario.hardware.gpu, "node").value)
+
+
+def check_hardware(scenario: Scenario) -> None:
+    """Refuse GPUs and nodes that the catalog does not have, naming the key.
+
+    Raises
+    ------
+    ScenarioError : unknown GPU or node type, or a node that holds other GPUs.
+    """
+    gpus, nodes = table("gpus"), table("nodes")
+    chosen = scenario.hardware
+    for key, name, known in (("gpu", chosen.gpu, gpus), ("node", chosen.node, nodes)):
+        if name not in known and not (key == "node" and name == "auto"):
+            raise ScenarioError(
+                "is not in the catalog",
+                key=f"hardware.{key}",
+                value=name,
+                valid=", ".join(known),
+                file=scenario.file,
+            )
+    holds = str(fact("nodes", node_of(scenario), "gpu").value)
+    if holds != chosen.gpu:
+        raise ScenarioError(
+            f"holds {holds}, not {chosen.gpu}", key="hardware.node", value=chosen.node, file=scenario.file
+        )
+
+
+def kv_cache_dtype(scenario: Scenario) -> str:
+    """The cache layout: the scenario's, or the engine's default."""
+    chosen = scenario.deployment.engine.kv_cache_dtype
+    return chosen if chosen != "auto" else str(fact("engines", scenario.deployment.engine.name, "kv_cache_dtype").value)
+
+
+def indexer_policy(scenario: Scenario) -> IndexerPolicy:
+    """Which layers get an indexer cache: the scenario's choice, or the engine's default."""
+    chosen = scenario.deployment.engine.indexer_policy
+    value = chosen if chosen != "auto" else fact("engines", scenario.deployment.engine.name, "indexer_policy").value
+    return "all_layers" if value == "all_layers" else "owners"
+
+
+def runtime_reserve_gib(scenario: Scenario) -> float:
+    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout."""
+    chosen = scenario.deployment.engine.runtime_reserve_gib
+    if chosen is not None:
+        return chosen
+    layout = scenario.deployment.layout
+    wide = layout.enable_expert_parallel and layout.data_parallel_size > 1
+    key = "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib"
+    return number("engines", scenario.deployment.engine.name, key)

@@ -1,0 +1,71 @@
+"""Which rows of the catalog a workload depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sim.catalog.tables import Fact
+from sim.scenario.arrivals import Arrivals, MmppShape, PresetArrivals, ProfileArrivals
+from sim.scenario.workload import WorkloadSection
+from sim.scenario.workload_presets import mmpp_presets, profile_presets
+from sim.simulation.workload_preset import preset_facts
+
+Named = tuple[str, Fact]
+
+
+def workload_facts(section: WorkloadSection) -> Mapping[str, Fact]:
+    """Rows that the workload depends on, by dotted name as `workloads.chat.input_sigma`.
+
+    What a section overrides is not among them; a report lists those that are assumed.
+    """
+    facts = dict(_fitted(section.arrivals))
+    if section.preset is not None:
+        facts.update(_preset(section, section.preset))
+    return facts
+
+
+def pair_of_preset(section: WorkloadSection) -> bool:
+    """Whether the preset's correlation holds: it belongs to the pair of laws that it was measured on."""
+    own = (section.rank_correlation, section.input_tokens, section.output_tokens)
+    return section.preset is not None and all(value is None for value in own)
+
+
+def _preset(section: WorkloadSection, name: str) -> Iterator[Named]:
+    arrivals = PresetArrivals() if section.arrivals is None else section.arrivals
+    if isinstance(arrivals, PresetArrivals):
+        rows = dict(preset_facts(name, "arrival_law", "arrival_cv", "arrival_mmpp"))
+        if arrivals.week_profile:
+            rows.update(preset_facts(name, "arrival_profile"))
+        if arrivals.rate_rps is None:
+            rows.update(preset_facts(name, "observed_rate_rps"))
+        yield from rows.items()
+        for fact in rows.values():
+            if fact.unit == "-" and isinstance(fact.value, str):
+                yield from _named(fact.value)
+    if section.input_tokens is None:
+        yield from preset_facts(name, "input_")
+    if section.output_tokens is None:
+        yield from preset_facts(name, "output_")
+    if pair_of_preset(section):
+        yield from preset_facts(name, "rank_correlation")
+
+
+def _fitted(arrivals: Arrivals | None) -> Iterator[Named]:
+    """Rows behind the presets that arrivals name themselves."""
+    if isinstance(arrivals, ProfileArrivals):
+        if arrivals.preset is not None:
+            yield from _named(arrivals.preset)
+        yield from _fitted_shape(arrivals.base)
+    else:
+        yield from _fitted_shape(arrivals)
+
+
+def _fitted_shape(shape: object) -> Iterator[Named]:
+    if isinstance(shape, MmppShape) and shape.preset is not None:
+        yield from _named(shape.preset)
+
+
+def _named(name: str) -> Iterator[Named]:
+    """Rows of a fitted process or a week, by its name; nothing for the name of a law."""
+    if name in {*mmpp_presets(), *profile_presets()}:
+        yield from preset_facts(name, "rate_rps_", "transition_", "mean_dwell_s_", "weekday_load_", "day_factor_")

@@ -1,0 +1,57 @@
+"""Compose the step-time law of one replica from model, layout, hardware and engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sim.catalog.tables import number
+from sim.llm.layout import Layout
+from sim.llm.spec import ModelSpec
+from sim.steptime.attention_choice import attention_law
+from sim.steptime.expert_operations import expert_operations, network_operations
+from sim.steptime.hardware import load_hardware
+from sim.steptime.imbalance import imbalance_of
+from sim.steptime.inputs import LawInputs
+from sim.steptime.kernel import KernelStepLaw, LawParts
+from sim.steptime.rank_operations import logit_operations, rank_operations
+from sim.units import MILLISECOND
+
+
+def build_law(
+    spec: ModelSpec,
+    layout: Layout,
+    *,
+    gpu: str,
+    node: str,
+    engine: str,
+    weights: str,
+    kv_cache_dtype: str,
+    imbalance: Mapping[str, object],
+    host_overhead_s: float | None = None,
+) -> KernelStepLaw:
+    """The step-time law of one replica.
+
+    Parameters
+    ----------
+    gpu, node, engine : names of the catalog; node `auto` is the usual one for the GPU.
+    weights, kv_cache_dtype : formats of `sim.llm.formats` and `sim.llm.kvcache`.
+    imbalance : `law`, `alpha`, `max_over_mean` as in `sim.steptime.imbalance.imbalance_of`.
+    host_overhead_s : host time per step and stage; without it, the engine's of the catalog.
+
+    Raises
+    ------
+    CatalogError : unknown GPU, node, engine or weight format.
+    ScenarioError : unknown cache type or imbalance law.
+    """
+    if host_overhead_s is None:
+        host_overhead_s = number("engines", engine, "host_overhead_ms") * MILLISECOND
+    inputs = LawInputs(spec, layout, load_hardware(gpu, node), engine, weights, kv_cache_dtype, imbalance_of(imbalance))
+    parts = LawParts(
+        attention=attention_law(inputs),
+        per_token=rank_operations(inputs),
+        per_logit=logit_operations(inputs),
+        experts=(expert_operations(inputs, "decode"), expert_operations(inputs, "prefill")),
+        network=(network_operations(inputs, "decode"), network_operations(inputs, "prefill")),
+        host_overhead_s=host_overhead_s,
+    )
+    return KernelStepLaw(inputs, parts)

@@ -1,0 +1,142 @@
+"""Where a step-time law is used outside the range that its coefficients were fitted on."""
+
+from __future__ import annotations
+
+from sim.steptime.hardware import FITTED_GPUS
+from sim.steptime.inputs import LawInputs
+from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.kernels import Kernel, engine_kernel
+
+
+def law_caveats(
+    law: KernelStepLaw,
+    *,
+    decode_seqs: int = 0,
+    context_tokens: int = 0,
+    prefill_chunks: int = 0,
+    prefix_tokens: int = 0,
+) -> list[str]:
+    """One sentence for each way in which the law extrapolates; empty inside its range.
+
+    Parameters
+    ----------
+    decode_seqs, context_tokens : sequences that decode on one rank, and context of each.
+    prefill_chunks, prefix_tokens : prompt chunks in one step of a rank, and longest cached prefix.
+    """
+    return [
+        *_hardware(law),
+        *_attention(law.inputs),
+        *_network(law),
+        *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
+    ]
+
+
+def assumed_kernels(law: KernelStepLaw) -> list[str]:
+    """Kernel families of the law whose coefficients are assumed, in the order of use."""
+    parts = law.parts
+    used = [*parts.per_token, *parts.per_logit, *(line for phase in (*parts.experts, *parts.network) for line in phase)]
+    kernels = [*(line.kernel for line in used), *_attention_kernels(law.inputs)]
+    return list(dict.fromkeys(kernel.name for kernel in kernels if kernel.status == "assumed"))
+
+
+def _hardware(law: KernelStepLaw) -> list[str]:
+    inputs = law.inputs
+    lines = []
+    if inputs.hardware.gpu not in FITTED_GPUS:
+        lines.append(
+            f"{inputs.hardware.gpu} runs with the kernel efficiencies of H100 at its own peaks and bandwidths: assumed."
+        )
+    for role, weights in (("linear", inputs.linear), ("routed-expert", inputs.routed)):
+        if weights.kernels == "weight_only":
+            lines.append(
+                f"{role} weights in {inputs.weights} are expanded in the kernel and multiplied in BF16 on "
+                f"{inputs.hardware.gpu}; no such kernel was measured."
+            )
+        elif weights.kernels == "fp4":
+            lines.append(f"{role} weights in {inputs.weights} use FP4 math, for which no kernel was measured.")
+    if inputs.imbalance.assumed and inputs.layout.expert_parallel_size > 1:
+        law_of_load = f"{inputs.imbalance.law} (alpha {inputs.imbalance.alpha:g})"
+        lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, without load balancing.")
+    return lines
+
+
+def _attention(inputs: LawInputs) -> list[str]:
+    if not inputs.uses_latent_module:
+        return [f"attention of {inputs.spec.name} has no fitted module; its kernel efficiencies are assumed."]
+    if inputs.spec.has_sparse_attention and inputs.engine != "sglang":
+        return [f"sparse attention of {inputs.engine} is taken from SGLang kernels."]
+    return []
+
+
+def _attention_kernels(inputs: LawInputs) -> list[Kernel]:
+    if not inputs.uses_latent_module:
+        return [engine_kernel(inputs.engine, "gqa_decode"), engine_kernel(inputs.engine, "gqa_prefill")]
+    if inputs.spec.has_sparse_attention:
+        return [engine_kernel(inputs.engine, "dsa_decode"), engine_kernel(inputs.engine, "dsa_prefill")]
+    return []
+
+
+def _network(law: KernelStepLaw) -> list[str]:
+    inputs = law.inputs
+    lines: list[str] = []
+    layout, per_node = inputs.layout, inputs.hardware.gpus_per_node
+    if layout.tensor_parallel_size > per_node:
+        lines.append(
+            f"tensor parallelism over {layout.tensor_parallel_size} GPUs leaves the node of {per_node}; no collective "
+            "across nodes was measured, and its form is assumed."
+        )
+    if inputs.spreads_tokens and layout.stage_gpus > per_node and inputs.spec.expert_hidden_size != 7168:
+        lines.append(
+            f"dispatch between nodes was measured for hidden size 7168; {inputs.spec.expert_hidden_size} is scaled."
+        )
+    if inputs.spreads_tokens and layout.stage_gpus > 4 * per_node:
+        lines.append("prefill dispatch over more than 4 nodes is extrapolated from 4.")
+    gathers = inputs.spec.num_experts and layout.data_parallel_size > 1 and not inputs.spreads_tokens
+    if gathers and layout.stage_gpus > per_node:
+        lines.append("gather and scatter around sliced experts across nodes were not measured; their form is assumed.")
+    return lines
+
+
+def _batch(
+    law: KernelStepLaw, decode_seqs: int, context_tokens: int, prefill_chunks: int, prefix_tokens: int
+) -> list[str]:
+    inputs = law.inputs
+    lines: list[str] = []
+    if not inputs.uses_latent_module:
+        return lines
+    sparse = inputs.spec.has_sparse_attention
+    decode_kernel, prefill_kernel = _decode_and_prefill(inputs)
+    most = int(decode_kernel["max_sequences"])
+    if decode_seqs > most:
+        lines.append(f"attention with {decode_seqs} decoding sequences per rank exceeds the {most} that were measured.")
+    if not sparse:
+        if prefix_tokens:
+            lines.append("latent attention behind a cached prefix was not measured; its query-key pairs are charged.")
+        return lines
+    held = decode_seqs * context_tokens
+    if held > decode_kernel["max_context_tokens"]:
+        lines.append(
+            f"indexers over {held:,} tokens of context exceed "
+            f"the {int(decode_kernel['max_context_tokens']):,} measured."
+        )
+    if prefill_chunks > prefill_kernel["max_sequences"]:
+        lines.append(
+            f"prefill of {prefill_chunks} prompts in a step exceeds the "
+            f"{int(prefill_kernel['max_sequences'])} measured; "
+            "errors of 50 to 60 % are known there behind long prefixes."
+        )
+    if prefix_tokens > prefill_kernel["max_prefix_tokens"]:
+        lines.append(
+            f"a prefix of {prefix_tokens:,} tokens exceeds the {int(prefill_kernel['max_prefix_tokens']):,} measured."
+        )
+    return lines
+
+
+def _decode_and_prefill(inputs: LawInputs) -> tuple[Kernel, Kernel]:
+    if inputs.spec.has_sparse_attention:
+        return engine_kernel(inputs.engine, "dsa_decode"), engine_kernel(inputs.engine, "dsa_prefill")
+    cache = "bf16" if inputs.kv_cache_dtype == "bf16" else "fp8"
+    math = "fp8" if inputs.linear.precision == "fp8" else "bf16"
+    return engine_kernel(inputs.engine, f"mla_decode_{cache}_{math}"), engine_kernel(
+        inputs.engine, f"mla_prefill_{math}"
+    )

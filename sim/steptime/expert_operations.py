@@ -1,0 +1,68 @@
+"""What all attention ranks do together: routed experts on the hottest GPU, and the traffic around them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sim.steptime.collectives import GatherScatter
+from sim.steptime.dispatch import LowLatency, Normal
+from sim.steptime.experts import GroupedExperts, RoutedExperts
+from sim.steptime.imbalance import HottestRank
+from sim.steptime.inputs import LawInputs
+from sim.steptime.kernels import engine_kernel
+from sim.steptime.operation import TokenOperation
+
+Phase = Literal["decode", "prefill"]
+
+
+def expert_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
+    """Routed experts, by tokens of all ranks."""
+    spec, layout, weights = inputs.spec, inputs.layout, inputs.routed
+    if not spec.num_experts:
+        return ()
+    wide = "wide_" if inputs.spreads_tokens else ""
+    kernel = engine_kernel(inputs.engine, f"experts_{wide}{phase}_{weights.kernels}")
+    width = spec.moe_intermediate_size / layout.expert_tensor_parallel_size
+    grouped = GroupedExperts(kernel, weights, spec.expert_hidden_size, width, inputs.hardware.hbm_bytes_per_s)
+    ranks = layout.expert_parallel_size
+    slots = (spec.num_experts + layout.redundant_experts) / ranks
+    hottest = HottestRank(spec.num_experts, spec.num_experts_per_token, ranks, slots, inputs.imbalance)
+    return (TokenOperation("routed experts", spec.num_moe_layers, kernel, RoutedExperts(grouped, hottest).cost),)
+
+
+def network_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
+    """Dispatch and combine of spread experts, or gather and scatter around sliced ones, by tokens of the busiest rank.
+
+    With one attention rank every GPU already has all tokens, and the tensor all-reduce adds up the experts.
+    """
+    if not inputs.spec.num_experts or inputs.layout.data_parallel_size == 1:
+        return ()
+    return _exchanges(inputs, phase) if inputs.spreads_tokens else _gathers(inputs)
+
+
+def _exchanges(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
+    spec, layout, hardware = inputs.spec, inputs.layout, inputs.hardware
+    nodes = -(-layout.stage_gpus // hardware.gpus_per_node)
+    lines = []
+    for name, value_bytes in (("dispatch", 1.0), ("combine", 2.0)):
+        kernel = engine_kernel(inputs.engine, f"{name}_{phase}")
+        shape = nodes, spec.num_experts_per_token, spec.expert_hidden_size, layout.tensor_parallel_size
+        low_latency = "one_node_us" in kernel.values
+        exchange = (
+            LowLatency(kernel, hardware, *shape) if low_latency else Normal(kernel, hardware, *shape, value_bytes)
+        )
+        lines.append(TokenOperation(name, spec.num_moe_layers, kernel, exchange.cost))
+    return tuple(lines)
+
+
+def _gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
+    spec, layout = inputs.spec, inputs.layout
+    between = engine_kernel(inputs.engine, "inter_node")
+    lines = []
+    for name, purpose in (("all-gather", "all_gather"), ("reduce-scatter", "reduce_scatter")):
+        kernel = engine_kernel(inputs.engine, purpose)
+        gather = GatherScatter(
+            kernel, between, inputs.hardware, layout.stage_gpus, layout.data_parallel_size, spec.hidden_size
+        )
+        lines.append(TokenOperation(name, spec.num_moe_layers, kernel, gather.cost))
+    return tuple(lines)

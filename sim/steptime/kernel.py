@@ -1,0 +1,155 @@
+"""The step-time law that is composed of kernel families.
+
+Lane seconds are what one attention rank does alone: attention, dense layers, router, shared experts, norms, tensor
+all-reduce, head, sampling, and the hand-over between pipeline stages. Shared seconds are the routed experts on the
+hottest GPU, dispatch and combine, and host overhead (once per stage: a stage launches every microbatch of a round).
+
+In a step without prompt chunks the attention kernels for decode run; with chunks the kernels for prefill, once for all
+tokens of the lane, plus the cache reads of the decoding sequences. A mixed step never takes less attention time than
+the decode step it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.steptime.attention import AttentionLaw
+from sim.steptime.inputs import LawInputs
+from sim.steptime.law import DecodeCoefficients
+from sim.steptime.operation import Operation, TokenOperation
+
+_MEMO_ENTRIES = 1 << 16
+"""Remembered token counts per table; beyond it the table starts afresh, which changes no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class LawParts:
+    """Operations of a step.
+
+    Attributes
+    ----------
+    attention : attention of all layers.
+    per_token : lane operations by the lane's tokens.
+    per_logit : lane operations by the tokens that need logits: decoding sequences and one per prompt chunk.
+    experts, network : shared operations by tokens of all lanes, and by tokens of the busiest lane; each for steps
+        without and with prompt chunks.
+    host_overhead_s : host time of a step and stage.
+    """
+
+    attention: AttentionLaw
+    per_token: tuple[TokenOperation, ...]
+    per_logit: tuple[TokenOperation, ...]
+    experts: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
+    network: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
+    host_overhead_s: float
+
+
+class KernelStepLaw:
+    """`sim.steptime.law.StepLaw` from kernel families. Every value is a pure function of the arguments.
+
+    Attributes
+    ----------
+    attention_cap_tokens : context at which capped attention stops growing; 0 without one.
+    inputs, parts : what it was built from; `sim.steptime.explain` prints them.
+    """
+
+    def __init__(self, inputs: LawInputs, parts: LawParts) -> None:
+        self.inputs = inputs
+        self.parts = parts
+        self.attention_cap_tokens = parts.attention.cap_tokens
+        self.host_s = parts.host_overhead_s * inputs.layout.pipeline_parallel_size
+        self._per_token: dict[int, float] = {}
+        self._per_logit: dict[int, float] = {}
+        self._decode: dict[int, DecodeCoefficients] = {}
+        self._experts: tuple[dict[int, float], dict[int, float]] = ({}, {})
+        self._network: tuple[dict[int, float], dict[int, float]] = ({}, {})
+
+    def decode(self, seqs: int) -> DecodeCoefficients:
+        """Coefficients of a lane that decodes `seqs` >= 1 sequences."""
+        attention = self._attention(seqs)
+        fixed_s = self._fixed_s(seqs, seqs)
+        return DecodeCoefficients(
+            attention.base_s + fixed_s, attention.context_s, attention.capped_s, attention.above_s
+        )
+
+    def mixed_s(
+        self,
+        seqs: int,
+        context_tokens: int,
+        capped_tokens: int,
+        any_above: bool,
+        prefills: Sequence[tuple[int, int]],
+    ) -> float:
+        """Lane seconds of a step that decodes `seqs` >= 0 sequences and prefills chunks of (new, cached) tokens."""
+        tokens = seqs
+        for new, _ in prefills:
+            tokens += new
+        if not tokens:
+            return 0.0
+        attention_s = 0.0
+        if seqs:
+            c = self._attention(seqs)
+            attention_s = c.base_s + c.context_s * context_tokens + c.capped_s * capped_tokens
+            if any_above:
+                attention_s += c.above_s
+        if prefills:
+            mixed_s = sum(self.parts.attention.mixed(seqs, context_tokens, capped_tokens, any_above, prefills))
+            attention_s = max(attention_s, mixed_s)
+        return attention_s + self._fixed_s(tokens, seqs + len(prefills))
+
+    def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
+        """Seconds of routed experts, dispatch and combine, and host overhead."""
+        experts_s = self._experts[prefill].get(total_tokens)
+        if experts_s is None:
+            experts_s = _remember(self._experts[prefill], total_tokens, self.parts.experts[prefill])
+        network_s = self._network[prefill].get(busiest_lane_tokens)
+        if network_s is None:
+            network_s = _remember(self._network[prefill], busiest_lane_tokens, self.parts.network[prefill])
+        return self.host_s + experts_s + network_s
+
+    def lane_operations(self, tokens: int, logits: int) -> list[Operation]:
+        """Lane operations without attention, for the breakdown."""
+        lines = [operation.explain(tokens) for operation in self.parts.per_token]
+        return lines + [operation.explain(logits) for operation in self.parts.per_logit]
+
+    def shared_operations(self, total_tokens: int, busiest_lane_tokens: int, *, prefill: bool) -> list[Operation]:
+        """Shared operations, for the breakdown."""
+        lines = [operation.explain(total_tokens) for operation in self.parts.experts[prefill]]
+        lines += [operation.explain(busiest_lane_tokens) for operation in self.parts.network[prefill]]
+        stages = self.inputs.layout.pipeline_parallel_size
+        return [*lines, Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", "assumed")]
+
+    def _attention(self, seqs: int) -> DecodeCoefficients:
+        """Attention coefficients of a pure decode step."""
+        found = self._decode.get(seqs)
+        if found is None:
+            lines = self.parts.attention.decode(seqs)
+            found = DecodeCoefficients(
+                sum(line.base_s for line in lines),
+                sum(line.context_s for line in lines),
+                sum(line.capped_s for line in lines),
+                sum(line.above_s for line in lines),
+            )
+            if len(self._decode) >= _MEMO_ENTRIES:
+                self._decode.clear()
+            self._decode[seqs] = found
+        return found
+
+    def _fixed_s(self, tokens: int, logits: int) -> float:
+        """Lane seconds beside attention."""
+        token_s = self._per_token.get(tokens)
+        if token_s is None:
+            token_s = _remember(self._per_token, tokens, self.parts.per_token)
+        logit_s = self._per_logit.get(logits)
+        if logit_s is None:
+            logit_s = _remember(self._per_logit, logits, self.parts.per_logit)
+        return token_s + logit_s
+
+
+def _remember(memo: dict[int, float], tokens: int, operations: tuple[TokenOperation, ...]) -> float:
+    """Seconds of the operations, kept for the next step with as many tokens."""
+    if len(memo) >= _MEMO_ENTRIES:
+        memo.clear()
+    seconds = memo[tokens] = sum(operation.seconds(tokens) for operation in operations)
+    return seconds

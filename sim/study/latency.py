@@ -1,0 +1,55 @@
+"""Latency figures: pooled means and quantiles with intervals over replications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sim.engine.cluster import Outcome
+from sim.measure.histogram import BINS, LOWEST, LogHistogram, bin_value
+from sim.stats.estimate import Estimate
+from sim.stats.quantile import Bins, pooled_quantile
+from sim.stats.ratio import ratio_interval
+from sim.study.metric import Metric
+
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+def latency_metrics(option: str, outcomes: Sequence[Outcome], note: str = "") -> Iterator[Metric]:
+    """Mean, p50, p90, p95 and p99 of each latency histogram.
+
+    Parameters
+    ----------
+    note : a remark that belongs to every latency of this run, as when the cluster did not keep up.
+    """
+    for name in outcomes[0].record.histograms:
+        histograms = [outcome.record.histograms[name] for outcome in outcomes]
+        stem = name.removesuffix("_s")
+        yield _metric(option, f"{stem}_mean_s", _mean(histograms), note)
+        bins = bins_of(histograms)
+        for p in QUANTILES:
+            yield _metric(option, f"{stem}_p{100 * p:g}_s", pooled_quantile(bins, p), note)
+
+
+def bins_of(histograms: Sequence[LogHistogram]) -> Bins:
+    """One row of counts per replication; zeros and values off the grid have bins of their own."""
+    pooled_max = max(histogram.maximum for histogram in histograms)
+    rows = [[item.zeros, item.below, *item.counts.tolist(), item.above] for item in histograms]
+    top = max(pooled_max, bin_value(BINS - 1)) if np.isfinite(pooled_max) else bin_value(BINS - 1)
+    values = np.array([0.0, LOWEST, *(bin_value(index) for index in range(BINS)), top])
+    if np.isfinite(pooled_max):  # a bin's value may lie above everything in it
+        values = np.minimum(values, pooled_max)
+    return Bins(np.array(rows, dtype=np.int64), values)
+
+
+def _mean(histograms: Sequence[LogHistogram]) -> Estimate:
+    filled = [histogram for histogram in histograms if histogram.count]
+    if not filled:
+        return Estimate(None, note="nothing was measured")
+    return ratio_interval([item.sum for item in filled], [float(item.count) for item in filled])
+
+
+def _metric(option: str, name: str, estimate: Estimate, note: str) -> Metric:
+    notes = "; ".join(text for text in (estimate.note, note) if text)
+    return Metric(option, name, "s", estimate.value, estimate.low, estimate.high, notes)

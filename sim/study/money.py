@@ -1,0 +1,150 @@
+"""What the simulated capacity costs, per option: the ledger of the fleet over the tokens it delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sim.catalog.tables import number
+from sim.cost.fleet import Fleet
+from sim.cost.inputs import Input, catalog_input
+from sim.cost.option import NOTHING_DELIVERED, CostOption
+from sim.cost.options import options, priceable
+from sim.cost.parameters import CostParameters, parameters
+from sim.cost.power import PowerModel, TimeShares
+from sim.cost.tokens import TokenRates, effective_usd_per_mtok
+from sim.scenario.scenario import Scenario
+from sim.simulation.engine import node_of
+from sim.simulation.memory import Planned
+from sim.stats.estimate import Estimate
+from sim.stats.ratio import ratio_interval
+from sim.study.metric import Metric
+from sim.study.rates import Rate
+from sim.study.window import Window
+
+GOOD_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.good_tokens, lambda w: w.seconds)
+GOOD_TOTAL = Rate("total", "tokens/s", lambda w: w.totals.good_tokens + w.totals.good_input_tokens, lambda w: w.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Options priced for one simulated fleet.
+
+    Attributes
+    ----------
+    options : with their ledgers.
+    metrics : cost figures with intervals, and the mean power of a node.
+    inputs : every number of the catalog that they depend on.
+    warnings : options that could not be priced, and why.
+    """
+
+    options: tuple[CostOption, ...]
+    metrics: tuple[Metric, ...]
+    inputs: tuple[Input, ...]
+    warnings: tuple[str, ...]
+
+
+def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note: str = "") -> Money:
+    """Price the fleet of a scenario for what it delivered within the service level.
+
+    Costs are reservation-based: all nodes are paid around the clock, spares and staff included. Their intervals are
+    those of the delivered tokens; prices are taken as given.
+
+    Raises
+    ------
+    CatalogError, ScenarioError : a price is missing or out of range.
+    """
+    power = power_model(scenario)
+    node_kw = _node_kw(windows, power)
+    fleet = Fleet(
+        nodes=scenario.deployment.replicas * planned.layout.num_nodes,
+        gpus_per_node=planned.layout.gpus_per_node,
+        node_average_kw=node_kw.value or 0.0,
+        spare_nodes=scenario.deployment.spare_nodes,
+        spare_node_average_kw=power.idle_node_kw,
+        power_inputs=power.inputs,
+    )
+    output, total = GOOD_OUTPUT.estimate(windows), GOOD_TOTAL.estimate(windows)
+    terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu)
+    wanted = [name for name in scenario.pricing.options if name in priceable(terms)]
+    delivered = TokenRates(
+        output_per_s=max(0.0, output.value or 0.0),
+        uncached_input_per_s=max(0.0, (total.value or 0.0) - (output.value or 0.0)),
+    )
+    priced = options(
+        terms,
+        fleet,
+        delivered,
+        wanted=wanted,
+        model=scenario.model.name,
+        api_provider=scenario.pricing.api_provider,
+    )
+    metrics = [
+        Metric(scenario.name, "node_power_mean_kw", "kW", node_kw.value, node_kw.low, node_kw.high, node_kw.note),
+        *(metric for option in priced for metric in _figures(option, output, total, note)),
+    ]
+    used = [item for option in priced for item in option.inputs]
+    return Money(priced, tuple(metrics), tuple(used), tuple(_unpriced(scenario, terms)))
+
+
+def power_model(scenario: Scenario) -> PowerModel:
+    """The power model of one node of a scenario's hardware."""
+    gpu, node = scenario.hardware.gpu, node_of(scenario)
+    inputs = (
+        catalog_input(node, "base_power_kw", "nodes"),
+        *(catalog_input(gpu, f"power_{state}_kw", "gpus") for state in ("context_idle", "decode", "max")),
+    )
+    base, idle, decode, full = (item.value for item in inputs)
+    return PowerModel(int(number("nodes", node, "gpus_per_node")), base, idle, decode, full, inputs)
+
+
+def _node_kw(windows: Sequence[Window], power: PowerModel) -> Estimate:
+    """Mean power of a node in service over the window, with its interval."""
+    spans = [window.seconds * window.replicas for window in windows]
+    kept = [(window, span) for window, span in zip(windows, spans, strict=True) if span > 0.0]
+    if not kept:
+        return Estimate(None, note="nothing was measured")
+    energies = [power.average_node_kw(_shares(window, span)) * span for window, span in kept]
+    return ratio_interval(energies, [span for _, span in kept])
+
+
+def _shares(window: Window, span_s: float) -> TimeShares:
+    """How a replica spent the window; steps with prompt tokens count as saturated."""
+    totals = window.totals
+    prefill = min(totals.prefill_step_s, totals.busy_s) / span_s
+    busy, down = totals.busy_s / span_s, max(0.0, totals.down_s) / span_s
+    decode = max(0.0, busy - prefill)
+    return TimeShares(
+        idle_frac=max(0.0, 1.0 - prefill - decode - down), decode_frac=decode, max_frac=prefill, down_frac=down
+    )
+
+
+def _figures(option: CostOption, output: Estimate, total: Estimate, note: str) -> Iterator[Metric]:
+    """Cost figures of one option; an API's cost per token is its price and has no interval."""
+    name = option.option
+    yield Metric(name, "cost_usd_per_year", "USD/year", option.usd_per_year)
+    if option.usd_per_gpu_hour is not None:
+        yield Metric(name, "cost_usd_per_gpu_hour", "USD/GPU/h", option.usd_per_gpu_hour)
+    fixed = option.usd_per_gpu_hour is not None
+    for metric, rate in (("cost_usd_per_mtok_output", output), ("cost_usd_per_mtok_total", total)):
+        if rate.value is None or rate.value <= 0.0:
+            yield Metric(name, metric, "USD/Mtok", None, note=option.reason or NOTHING_DELIVERED)
+            continue
+        low, high = (_at(option, rate.high), _at(option, rate.low)) if fixed else (None, None)
+        yield Metric(name, metric, "USD/Mtok", _at(option, rate.value), low, high, note)
+
+
+def _at(option: CostOption, tokens_per_s: float | None) -> float | None:
+    """Cost per million when so many tokens are delivered for the same money."""
+    if tokens_per_s is None or tokens_per_s <= 0.0:
+        return None
+    return effective_usd_per_mtok(option.usd_per_year, tokens_per_s)
+
+
+def _unpriced(scenario: Scenario, terms: CostParameters) -> Iterator[str]:
+    for name in scenario.pricing.options:
+        if name not in priceable(terms):
+            yield (
+                f"The option {name} is not priced: the catalog has no price for {scenario.hardware.gpu}; "
+                "give one in the pricing section."
+            )

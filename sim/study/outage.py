@@ -1,0 +1,67 @@
+"""What one lost GPU takes down: the same load with one node failing in the middle of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sim.engine.cluster import Outcome
+from sim.errors import SimError
+from sim.scenario.scenario import Scenario
+from sim.simulation.build import build
+from sim.stats.mean import mean_interval
+from sim.study.metric import Metric
+from sim.study.replicate import replicate
+from sim.study.workers import Progress
+
+FAULT_AT = 0.5  # of the measured window
+
+
+def one_lost_gpu(
+    scenario: Scenario, *, spare_nodes: int = 1, workers: int = 0, progress: Progress | None = None
+) -> list[Metric]:
+    """GPUs taken out of service, length of the outage, killed requests and lost tokens, per fault.
+
+    Any GPU of a node takes the node with it, and any node its replica. The first node of the first replica fails in
+    the middle of the measured window; `spare_nodes` stand by, so the outage is detection and restart.
+
+    Raises
+    ------
+    SimError : the run is too short to see the replica come back.
+    """
+    run = scenario.run
+    at_s = run.warmup_s + FAULT_AT * (run.horizon_s - run.warmup_s)
+    faulty = scenario.with_(
+        {
+            "reliability.faults": False,
+            "reliability.inject": [{"at_s": at_s, "node": 0}],
+            "deployment.spare_nodes": max(spare_nodes, scenario.deployment.spare_nodes),
+        }
+    )
+    built = build(faulty)
+    needed_s = built.cluster.faults.detect_s + built.cluster.faults.restart_s
+    if at_s + needed_s >= run.horizon_s:
+        raise SimError(
+            f"the outage of {needed_s:.0f} s does not end before run.horizon_s = {run.horizon_s:g}: simulate longer"
+        )
+    outcomes = replicate(faulty, workers=workers, progress=progress)
+    return list(_figures(scenario.name, built.planned.layout.num_gpus, outcomes))
+
+
+def _figures(option: str, gpus: int, outcomes: Sequence[Outcome]) -> Iterator[Metric]:
+    yield Metric(option, "gpus_taken_down", "GPUs", float(gpus))
+    columns = {
+        ("outage_s", "s"): [_down_s(outcome) for outcome in outcomes],
+        ("killed_requests_per_fault", "requests"): [float(outcome.record.totals.killed) for outcome in outcomes],
+        ("lost_output_tokens_per_fault", "tokens"): [float(outcome.record.totals.lost_tokens) for outcome in outcomes],
+        ("failed_requests_per_fault", "requests"): [
+            float(outcome.record.totals.failed + outcome.record.totals.abandoned) for outcome in outcomes
+        ],
+    }
+    for (name, unit), values in columns.items():
+        estimate = mean_interval(values)
+        yield Metric(option, name, unit, estimate.value, estimate.low, estimate.high, estimate.note)
+
+
+def _down_s(outcome: Outcome) -> float:
+    """Replica-seconds out of service in one run."""
+    return sum((outcome.end_s if up is None else float(up)) - float(down or 0.0) for _, down, up in outcome.outages)

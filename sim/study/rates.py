@@ -1,0 +1,113 @@
+"""Throughput, goodput, utilisation, KV pressure and failures, as ratios of totals over the measured window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sim.stats.estimate import Estimate
+from sim.stats.ratio import ratio_interval
+from sim.study.metric import Metric
+from sim.study.window import Window
+
+Total = Callable[[Window], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One figure as a ratio of two totals.
+
+    Attributes
+    ----------
+    metric, unit : name and unit.
+    top, bottom : totals of one window.
+    nothing : why there is no figure when the bottom is zero.
+    """
+
+    metric: str
+    unit: str
+    top: Total
+    bottom: Total
+    nothing: str = "nothing was measured"
+
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        """The pooled ratio with its interval over replications."""
+        tops = [float(self.top(window)) for window in windows]
+        bottoms = [float(self.bottom(window)) for window in windows]
+        kept = [(top, bottom) for top, bottom in zip(tops, bottoms, strict=True) if bottom > 0.0]
+        if not kept:
+            return Estimate(None, note=self.nothing)
+        return ratio_interval([top for top, _ in kept], [bottom for _, bottom in kept])
+
+    def by_replication(self, windows: Sequence[Window]) -> list[float]:
+        """One value per replication; NaN where the bottom is zero."""
+        return [
+            float(self.top(window)) / bottom if (bottom := float(self.bottom(window))) > 0.0 else float("nan")
+            for window in windows
+        ]
+
+
+def _seconds(window: Window) -> float:
+    return window.seconds
+
+
+def _replica_seconds(window: Window) -> float:
+    return window.seconds * window.replicas
+
+
+def _gpu_seconds(window: Window) -> float:
+    return window.seconds * window.gpus
+
+
+def _up_seconds(window: Window) -> float:
+    totals = window.totals
+    return totals.busy_s + totals.idle_s
+
+
+RATES: tuple[Rate, ...] = (
+    Rate("request_throughput_rps", "requests/s", lambda w: w.totals.completed, _seconds),
+    Rate("output_throughput_tokens_per_s", "tokens/s", lambda w: w.totals.delivered_tokens, _seconds),
+    Rate("input_throughput_tokens_per_s", "tokens/s", lambda w: w.totals.input_tokens_completed, _seconds),
+    Rate(
+        "total_throughput_tokens_per_s",
+        "tokens/s",
+        lambda w: w.totals.delivered_tokens + w.totals.input_tokens_completed,
+        _seconds,
+    ),
+    Rate("output_throughput_tokens_per_s_per_gpu", "tokens/s/GPU", lambda w: w.totals.delivered_tokens, _gpu_seconds),
+    Rate("goodput_rps", "requests/s", lambda w: w.totals.good, _seconds),
+    Rate("good_output_tokens_per_s", "tokens/s", lambda w: w.totals.good_tokens, _seconds),
+    Rate("slo_attainment_frac", "fraction", lambda w: w.totals.good, lambda w: w.ended, "no request ended"),
+    Rate("running_seqs_mean", "sequences", lambda w: w.totals.sequence_s, _replica_seconds),
+    Rate("waiting_mean", "requests", lambda w: w.totals.waiting_s, _replica_seconds),
+    Rate("kv_used_mean_frac", "fraction", lambda w: w.totals.kv_token_s, lambda w: w.kv_tokens * _up_seconds(w)),
+    Rate(
+        "preemptions_per_request",
+        "preemptions",
+        lambda w: w.totals.preemptions,
+        lambda w: w.totals.completed,
+        "no request completed",
+    ),
+    Rate("occupied_frac", "fraction", lambda w: w.totals.busy_s, _replica_seconds),
+    Rate("prefill_step_frac", "fraction", lambda w: w.totals.prefill_step_s, lambda w: w.totals.busy_s),
+    Rate("available_frac", "fraction", lambda w: _replica_seconds(w) - w.totals.down_s, _replica_seconds),
+    Rate(
+        "lost_tokens_frac",
+        "fraction",
+        lambda w: w.totals.lost_tokens,
+        lambda w: w.totals.emitted_tokens,
+        "no token was generated",
+    ),
+)
+
+
+def rate_metrics(option: str, windows: Sequence[Window]) -> Iterator[Metric]:
+    """Every rate, with its interval."""
+    for rate in RATES:
+        estimate = rate.estimate(windows)
+        yield Metric(option, rate.metric, rate.unit, estimate.value, estimate.low, estimate.high, estimate.note)
+
+
+def rates_by_replication(windows: Sequence[Window]) -> dict[str, list[float]]:
+    """Every rate, one value per replication."""
+    return {rate.metric: rate.by_replication(windows) for rate in RATES}

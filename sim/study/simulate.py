@@ -1,0 +1,136 @@
+"""From a scenario to its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sim.engine.cluster import Outcome
+from sim.engine.recorder import ROW
+from sim.measure.histogram import pooled
+from sim.scenario.scenario import Scenario
+from sim.simulation.check import Check, check
+from sim.simulation.infeasible import Infeasible
+from sim.study.assumptions import assumed_inputs
+from sim.study.latency import latency_metrics
+from sim.study.manifest import manifest_of
+from sim.study.metric import Metric
+from sim.study.money import Money, price
+from sim.study.notes import notes
+from sim.study.overload import overload
+from sim.study.rates import rate_metrics, rates_by_replication
+from sim.study.replicate import replicate
+from sim.study.result import CostLine, Result, Status
+from sim.study.utilisations import utilisation_metrics
+from sim.study.window import Window
+from sim.study.workers import Progress, worker_count
+
+NOT_KEPT_UP = "above capacity: depends on the length of the run"
+
+
+def simulate(scenario: Scenario, *, workers: int = 0, progress: Progress | None = None) -> Result:
+    """Simulate all replications of a scenario and report every figure with its interval.
+
+    Parameters
+    ----------
+    workers : processes; 0 for one per core. The result does not depend on it.
+    progress : called with the share simulated.
+
+    Returns
+    -------
+    A scenario that cannot work is a result whose `infeasible` says why and what would.
+
+    Raises
+    ------
+    ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
+    IdentityError : an exact identity failed, which is a defect of this package.
+    """
+    begun = time.perf_counter()
+    found = check(scenario)
+    if found.infeasible is not None or found.built is None:
+        manifest = manifest_of(scenario, [], time.perf_counter() - begun, 1)
+        return Result(scenario, "infeasible", found.infeasible, manifest=manifest)
+    outcomes = replicate(scenario, workers=workers, progress=progress)
+    manifest = manifest_of(scenario, outcomes, time.perf_counter() - begun, worker_count(workers))
+    return summarise(scenario, found, outcomes, manifest)
+
+
+def summarise(scenario: Scenario, found: Check, outcomes: Sequence[Outcome], manifest: dict[str, Any]) -> Result:
+    """The result of finished replications."""
+    assert found.built is not None
+    cluster = found.built.cluster
+    gpus = found.planned.layout.num_gpus * cluster.replicas
+    windows = [Window.of(outcome, cluster, gpus) for outcome in outcomes]
+    behind = overload(outcomes, windows, cluster.replicas)
+    status: Status = "completed" if behind is None else "over_capacity"
+    note = "" if behind is None else NOT_KEPT_UP
+    money = price(scenario, found.planned, windows, note)
+    return Result(
+        scenario=scenario,
+        status=status,
+        infeasible=behind,
+        metrics=_metrics(scenario, outcomes, windows, money, note),
+        counts=counts(outcomes),
+        warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
+        assumed_inputs=assumed_inputs(scenario, found.planned, money),
+        ledger=tuple(_lines(money)),
+        replications=rates_by_replication(windows),
+        histograms={
+            name: pooled(outcome.record.histograms[name] for outcome in outcomes)
+            for name in outcomes[0].record.histograms
+        },
+        timeline=[(float(index), *row) for index, outcome in enumerate(outcomes) for row in outcome.record.timeline],
+        requests=_request_columns(outcomes),
+        manifest=manifest,
+    )
+
+
+def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Requests by fate over all replications, from the first second on; attempted = the sum of the other five fates."""
+    totals = [outcome.record.totals for outcome in outcomes]
+    return {
+        "attempted": sum(total.arrived for total in totals),
+        "completed": sum(total.completed for total in totals),
+        "failed": sum(total.failed for total in totals),
+        "refused": sum(total.refused for total in totals),
+        "abandoned": sum(total.abandoned for total in totals),
+        "unfinished": sum(outcome.unfinished for outcome in outcomes),
+        "measured": sum(outcome.record.histograms["e2el_s"].count for outcome in outcomes),
+        "retries": sum(total.retries for total in totals),
+        "timeouts": sum(total.timeouts for total in totals),
+        "killed": sum(total.killed for total in totals),
+        "preemptions": sum(total.preemptions for total in totals),
+        "node_faults": sum(total.node_faults for total in totals),
+    }
+
+
+def _metrics(
+    scenario: Scenario, outcomes: Sequence[Outcome], windows: Sequence[Window], money: Money, note: str
+) -> tuple[Metric, ...]:
+    return (
+        *latency_metrics(scenario.name, outcomes, note),
+        *rate_metrics(scenario.name, windows),
+        *utilisation_metrics(scenario, windows),
+        *money.metrics,
+    )
+
+
+def _lines(money: Money) -> list[CostLine]:
+    return [
+        CostLine(option.option, line.name, line.usd_per_year, "assumed" if line.assumed else "sourced")
+        for option in money.options
+        for line in option.ledger.lines
+    ]
+
+
+def _behind(behind: Infeasible | None) -> list[str]:
+    return [] if behind is None else [f"{behind.problem} {behind.smallest}"]
+
+
+def _request_columns(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | None:
+    if outcomes[0].record.rows is None:
+        return None
+    rows = [(float(index), *row) for index, outcome in enumerate(outcomes) for row in outcome.record.rows or ()]
+    columns = zip(*rows, strict=True) if rows else ((),) * (len(ROW) + 1)
+    return {name: list(values) for name, values in zip(("replication", *ROW), columns, strict=True)}

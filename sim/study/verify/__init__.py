@@ -1,0 +1,1 @@
+"""The engine against closed forms: theory beside simulation."""
