@@ -11,14 +11,14 @@ from sim.catalog.tables import fact, table
 from sim.cost.inputs import PRICES, Input, catalog_input
 from sim.errors import CatalogError, ScenarioError, nearest
 
-BY_GPU: Final = (
-    "node_price_usd",
-    "node_provisioned_kw",
-    "gpu_reserved_1y_usd_per_h",
-    "gpu_reserved_3y_usd_per_h",
-    "gpu_on_demand_usd_per_h",
-)
-"""Inputs that depend on the GPU; their rows may be missing."""
+BY_GPU: Final[Mapping[str, str]] = {
+    "node_price_usd": "USD",
+    "node_provisioned_kw": "kW",
+    "gpu_reserved_1y_usd_per_h": "USD per GPU-hour",
+    "gpu_reserved_3y_usd_per_h": "USD per GPU-hour",
+    "gpu_on_demand_usd_per_h": "USD per GPU-hour",
+}
+"""Inputs that depend on the GPU, with their units; their rows may be missing."""
 
 SUBJECTS: Final[Mapping[str, str]] = {
     "node_network_usd": "ownership",
@@ -90,48 +90,50 @@ class CostParameters:
         item = getattr(self, name)
         if isinstance(item, Input):
             return item
-        priced = [gpu for gpu, rows in table(PRICES).items() if name in rows]
+        priced = [gpu for gpu in table("gpus") if _row(name, gpu, None) is not None]
         raise CatalogError(
-            f"catalog table {PRICES!r} has no {name} for {self.gpu!r}; give pricing.{name}, or use one of "
-            f"{', '.join(priced)}"
+            f"the catalog has no {name} for {self.gpu!r}; give pricing.{name}, or use one of {', '.join(priced)}"
         )
 
 
-def parameters(overrides: Mapping[str, object], gpu: str) -> CostParameters:
+def parameters(overrides: Mapping[str, object], gpu: str, node: str | None = None) -> CostParameters:
     """Cost parameters of one GPU type.
 
     Parameters
     ----------
     overrides : a number replaces the catalog's, None keeps it; the dump of a scenario's `pricing` section.
     gpu : name of the GPU in the catalog. A GPU without prices is no error here, only where a price is needed.
+    node : node type of the catalog, for its power rating; the first one with this GPU when not given.
 
     Raises
     ------
+    CatalogError : unknown node type.
     ScenarioError : an unknown key, or a value that is not a finite number of at least zero.
     """
     names = [item.name for item in fields(CostParameters) if item.name != "gpu"]
     for key in overrides:
         if key not in names and key not in NOT_PRICES:
             raise ScenarioError("unknown key", key=f"pricing.{key}", nearest=nearest(key, names))
-    inputs: dict[str, Any] = {name: _input(name, overrides.get(name), gpu) for name in names}
+    inputs: dict[str, Any] = {name: _input(name, overrides.get(name), gpu, node) for name in names}
     return CostParameters(gpu=gpu, **inputs)
 
 
-def _input(name: str, given: object, gpu: str) -> Input | None:
+def _input(name: str, given: object, gpu: str, node: str | None) -> Input | None:
     if given is None:
-        return _default(name, gpu)
+        row = _row(name, gpu, node)
+        return None if row is None else catalog_input(*row)
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < inf:
         raise ScenarioError("out of range", key=f"pricing.{name}", value=given, valid="at least 0, finite")
-    return Input(f"pricing.{name}", float(given), _unit(name), None)
+    unit = BY_GPU[name] if name in BY_GPU else fact(PRICES, SUBJECTS[name], name).unit
+    return Input(f"pricing.{name}", float(given), unit)
 
 
-def _default(name: str, gpu: str) -> Input | None:
+def _row(name: str, gpu: str, node: str | None) -> tuple[str, str, str] | None:
+    """Subject, parameter and table of an input; None where this GPU has no row."""
     if name in SUBJECTS:
-        return catalog_input(SUBJECTS[name], name)
-    return catalog_input(gpu, name) if name in table(PRICES).get(gpu, {}) else None
-
-
-def _unit(name: str) -> str:
-    if name in SUBJECTS:
-        return fact(PRICES, SUBJECTS[name], name).unit
-    return next(rows[name].unit for rows in table(PRICES).values() if name in rows)
+        return SUBJECTS[name], name, PRICES
+    if name == "node_provisioned_kw":
+        nodes = (subject for subject, rows in table("nodes").items() if "gpu" in rows and rows["gpu"].value == gpu)
+        chosen = node or next(nodes, None)
+        return None if chosen is None else (chosen, "provisioned_kw", "nodes")
+    return (gpu, name, PRICES) if name in table(PRICES).get(gpu, {}) else None

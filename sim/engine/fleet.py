@@ -1,9 +1,10 @@
 """Nodes: in service, failed, under repair, spare.
 
 A fault takes its whole replica, and a complete set of nodes brings it back. A node that fails in service goes to
-repair and returns as a spare. Its replica is lost at once, waits for detection, then for enough nodes (spares first come, first
-served), then restarts. Spares do not fail while they wait. Each node draws its times to fault and its repairs from a
-stream of its own, so a fleet of another size sees the same faults on the same nodes.
+repair and returns as a spare. Its replica is lost at once, waits for detection, then for enough nodes (spares first
+come, first served), then restarts. Nodes of a replica that is down may fail too; spares do not fail while they wait.
+Each node draws its times to fault and its repairs from a stream of its own, so a fleet of another size sees the same
+faults on the same nodes.
 """
 
 from __future__ import annotations

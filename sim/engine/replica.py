@@ -77,6 +77,7 @@ class Replica:
         self._start_s = 0.0
         self._mark_s = 0.0
         self._kv_part_s = 0.0
+        self._chunk_tokens = 0
         self._first_s = 0.0
         self._slope_s = 0.0
 
@@ -177,9 +178,13 @@ class Replica:
         self._spend(now)
         if self._planned:
             self._account(self._planned)
+        held, record = self.held, self._record
+        if self._prefilling:
+            held.cached_tokens += self._chunk_tokens
+        if held.cached_tokens > record.kv_peak_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
+            record.kv_peak_tokens = held.cached_tokens
         if self._prefilling:
             self._collect_prefills(now)
-        self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, self.held.cached_tokens)
         step = self.step
         marks = self._marks
         while marks and marks[0] <= step:
@@ -222,13 +227,12 @@ class Replica:
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
-        step, held, totals = self.step, self.held, self._record.totals
+        step = self.step
+        self._record.totals.prefilled_tokens += self._chunk_tokens
         for rank, lane in self._chunked:
             chunks, lane.chunks = lane.chunks, []
             for request, tokens in chunks:
                 request.computed_tokens += tokens
-                held.cached_tokens += tokens
-                totals.prefilled_tokens += tokens
                 if request.computed_tokens == request.target_tokens:
                     lane.prefilling.remove(request)
                     rank.prefills -= 1
@@ -316,7 +320,7 @@ class Replica:
             if rank.safe_until < safe:  # noqa: PLR1730 - a call costs more than the rest of the line
                 safe = rank.safe_until
         slowest_s = slope_s = 0.0
-        total_tokens = most_tokens = 0
+        total_tokens = most_tokens = chunk_tokens = 0
         for pair in self._lanes:
             lane = pair[1]
             if lane.changed:
@@ -324,8 +328,10 @@ class Replica:
             tokens = lane.seqs
             if lane.chunks:
                 self._chunked.append(pair)
-                seconds, tokens = self._mixed(lane, step)
+                seconds, chunked = self._mixed(lane, step)
                 slope = 0.0
+                chunk_tokens += chunked
+                tokens += chunked
             elif tokens:
                 slope = lane.slope_s
                 seconds = lane.first_s + (step - lane.step) * slope
@@ -336,7 +342,8 @@ class Replica:
                 most_tokens = tokens
             if seconds > slowest_s or (seconds == slowest_s and slope > slope_s):
                 slowest_s, slope_s = seconds, slope
-        prefilling = self._prefilling = bool(self._chunked)
+        prefilling = self._prefilling = chunk_tokens > 0
+        self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
             assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
             self._stepping = False
@@ -357,9 +364,9 @@ class Replica:
         self._alarm.set(now + duration_s)
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
-        """(lane seconds, tokens) of a step with prompt chunks."""
+        """(lane seconds, prompt tokens) of a step with prompt chunks."""
         seqs, ahead = lane.seqs, step - lane.step
-        tokens = seqs
+        tokens = 0
         chunks = []
         for request, chunk in lane.chunks:
             tokens += chunk

@@ -10,7 +10,15 @@ from sim.simulation.memory import Planned
 from sim.units import DAY_S, GB, HOUR_S
 
 TABLE = "reliability"
-FIXED_PARTS = ("schedule_s", "process_init_s", "kv_allocation_s", "graph_capture_s", "kernel_compile_s", "warm_up_s")
+RESTART_PARTS = (
+    "schedule_s",
+    "process_init_s",
+    "weight_load_s",
+    "kv_allocation_s",
+    "graph_capture_s",
+    "kernel_compile_s",
+    "warm_up_s",
+)
 
 
 def fault_plan(scenario: Scenario, planned: Planned) -> FaultPlan:
@@ -53,18 +61,22 @@ def restart_parts(scenario: Scenario, planned: Planned) -> dict[str, float]:
     Every node loads its own share of the weights at `load_bandwidth_gb_per_s`. Checked: 753 GB on one node at the
     catalog's figures give 320 s, 330 s with detection, where 348 s were observed.
     """
-    chosen = scenario.reliability.restart
     parts = {}
-    for part in FIXED_PARTS:
-        given = getattr(chosen, part)
-        parts[part] = number(TABLE, "restart", part) if given is None else float(given)
-    load_s = chosen.weight_load_s
-    if load_s is None:
-        rate = chosen.load_bandwidth_gb_per_s
-        rate_gb_per_s = number(TABLE, "restart", "load_bandwidth_gb_per_s") if rate is None else rate
-        load_s = node_weight_bytes(planned) / (rate_gb_per_s * GB)
-    parts["weight_load_s"] = load_s
+    for part in RESTART_PARTS:
+        given = getattr(scenario.reliability.restart, part)
+        if given is not None:
+            parts[part] = float(given)
+        elif part == "weight_load_s":
+            parts[part] = node_weight_bytes(planned) / (load_bandwidth_gb_per_s(scenario) * GB)
+        else:
+            parts[part] = number(TABLE, "restart", part)
     return parts
+
+
+def load_bandwidth_gb_per_s(scenario: Scenario) -> float:
+    """Rate at which one node loads weights: the scenario's, or the catalog's."""
+    chosen = scenario.reliability.restart.load_bandwidth_gb_per_s
+    return number(TABLE, "restart", "load_bandwidth_gb_per_s") if chosen is None else chosen
 
 
 def node_weight_bytes(planned: Planned) -> float:

@@ -65,7 +65,7 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
         power_inputs=power.inputs,
     )
     output, total = GOOD_OUTPUT.estimate(windows), GOOD_TOTAL.estimate(windows)
-    terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu)
+    terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
     wanted = [name for name in scenario.pricing.options if name in priceable(terms)]
     delivered = TokenRates(
         output_per_s=max(0.0, output.value or 0.0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sim.steptime.law import DecodeCoefficients
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AffineLaw:
     """A step takes base + per sequence + per token of context + per prompt token seconds.
 

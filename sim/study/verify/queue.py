@@ -105,11 +105,14 @@ class Queue:
 
         Returns
         -------
-        number : requests in the system, averaged over the measured time; little_s : that over the arrival rate (Little's
-        law), which does not suffer from requests unfinished at the end; completed_rps : completions per second.
-        wait_s, sojourn_s, square_s2 : per request, the queueing time, E2EL, and its square; waited : share that queued;
-        long_s : E2EL of requests longer than the mean; wait>t, sojourn>t : share above each level.
-        surplus_requests, surplus_tokens : what arrived in the measured window over what was to be expected, less one.
+        number : requests in the system, averaged over the measured time.
+        little_s : that over the arrival rate (Little's law); requests unfinished at the end do not bias it.
+        completed_rps : completions per second.
+        wait_s, sojourn_s, square_s2 : per request, the queueing time, E2EL, and its square.
+        waited : share that queued; long_s : E2EL of requests longer than the mean.
+        wait>t, sojourn>t : share above each level.
+        surplus_requests, surplus_tokens, surplus_length : requests, tokens, and tokens per request that arrived in the
+        measured window, over what was to be expected, less one.
         """
         tally = Tally()
         load = Load(self.draws(streams, tally), self.concurrency, self.think_s)
@@ -126,6 +129,7 @@ class Queue:
             "completed_rps": (completed_1 - completed_0) / self.measured_s,
             "surplus_requests": tally.requests / expected - 1.0,
             "surplus_tokens": tally.tokens / (expected * self.lengths.mean_tokens) - 1.0,
+            "surplus_length": tally.tokens / (max(1, tally.requests) * self.lengths.mean_tokens) - 1.0,
         }
         return figures | self._per_request(np.array(record.rows or [], dtype=np.float64).reshape(-1, len(ROW)))
 
