@@ -10,7 +10,7 @@
 
 Every message is one clear sentence for the person who typed the input; the command line prints it without a traceback
 and exits with code 2. A scenario that is well formed but cannot work is no exception: it is a named result
-(`sim.simulate.Infeasible`), exit code 3.
+(`sim.simulation.infeasible.Infeasible`), exit code 3.
 """
 
 from __future__ import annotations

@@ -87,6 +87,7 @@ class Rank:
         self.waiting = deque()
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
+        self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
     def settle(self, now_s: float) -> None:

@@ -66,20 +66,9 @@ class Recorder:
         self.in_system.add(now_s, -1)
         self.sojourn_s += now_s - request.arrival_s
 
-    def steps(
-        self, steps: int, first_s: float, slope_s: float, seconds: float, decoding: int, cached_tokens: int
-    ) -> None:
-        """`steps` whole steps of one replica, step i lasting `first_s + i * slope_s`, with `decoding` sequences."""
-        totals = self.totals
-        totals.steps += steps
-        totals.emitted_tokens += steps * decoding
-        if steps == 1:
-            totals.kv_token_s += cached_tokens * seconds
-        else:
-            pairs = steps * (steps - 1) // 2
-            squares = pairs * (2 * steps - 1) // 3
-            totals.kv_token_s += cached_tokens * seconds + decoding * (pairs * first_s + squares * slope_s)
-        if decoding and self.measuring:
+    def gaps(self, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
+        """Gaps between tokens of `decoding` sequences over `steps` steps, step i lasting `first_s + i * slope_s`."""
+        if self.measuring:
             self._ramps.append((first_s, slope_s, steps, decoding))
             if len(self._ramps) >= FLUSH:
                 self._itl.flush()

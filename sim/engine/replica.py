@@ -58,6 +58,7 @@ class Replica:
         self.held = Held()
         self._law = law
         self._record = record
+        self._totals = record.totals
         self._finished = finished
         self._coalesce = coalesce
         self._pipelined = limits.pipeline_parallel_size > 1
@@ -144,10 +145,12 @@ class Replica:
             done = steps_until(elapsed, self._first_s, self._slope_s) - 1
             if done < self._planned:
                 self._account(done)
+        cached_tokens = self.held.cached_tokens
         if self._planned:
-            part_s = self.held.cached_tokens * (now - self._start_s)
+            part_s = cached_tokens * (now - self._start_s)
             totals.kv_token_s += part_s - self._kv_part_s
             self._kv_part_s = part_s
+        self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, cached_tokens)
         for rank in self.ranks:
             rank.settle(now)
 
@@ -174,17 +177,14 @@ class Replica:
         if event is not self._alarm:
             return  # the span was cut, or the replica died
         now = self.env.now
-        self._record.totals.boundaries += 1
+        self._totals.boundaries += 1
         self._spend(now)
         if self._planned:
             self._account(self._planned)
-        held, record = self.held, self._record
-        if self._prefilling:
-            held.cached_tokens += self._chunk_tokens
-        if held.cached_tokens > record.kv_peak_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
-            record.kv_peak_tokens = held.cached_tokens
         if self._prefilling:
             self._collect_prefills(now)
+        elif self.held.cached_tokens > self._record.kv_peak_tokens:
+            self._record.kv_peak_tokens = self.held.cached_tokens
         step = self.step
         marks = self._marks
         while marks and marks[0] <= step:
@@ -202,7 +202,7 @@ class Replica:
 
     def _spend(self, now: float) -> None:
         """Book the time since the last mark, during which the batch was the same."""
-        totals = self._record.totals
+        totals = self._totals
         seconds = now - self._mark_s
         self._mark_s = now
         totals.busy_s += seconds
@@ -212,14 +212,23 @@ class Replica:
 
     def _account(self, steps: int) -> None:
         """Book `steps` finished steps of the span under way."""
-        first, slope, held = self._first_s, self._slope_s, self.held
-        seconds = first if steps == 1 else span_seconds(steps, first, slope)
+        first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
-        self._record.steps(steps, first, slope, seconds, decoding, held.cached_tokens)
-        if self._kv_part_s:
-            self._record.totals.kv_token_s -= self._kv_part_s
-            self._kv_part_s = 0.0
-        held.cached_tokens += steps * decoding
+        totals.steps += steps
+        if steps == 1:
+            seconds = first
+            totals.emitted_tokens += decoding
+            totals.kv_token_s += held.cached_tokens * seconds - self._kv_part_s
+            held.cached_tokens += decoding
+        else:
+            seconds = span_seconds(steps, first, slope)
+            growth_s = decoding * _ramp_seconds(steps, first, slope)
+            totals.emitted_tokens += steps * decoding
+            totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
+            held.cached_tokens += steps * decoding
+        self._kv_part_s = 0.0
+        if decoding:
+            self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
@@ -227,8 +236,11 @@ class Replica:
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
-        step = self.step
-        self._record.totals.prefilled_tokens += self._chunk_tokens
+        step, held, record = self.step, self.held, self._record
+        self._totals.prefilled_tokens += self._chunk_tokens
+        held.cached_tokens += self._chunk_tokens
+        if held.cached_tokens > record.kv_peak_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
+            record.kv_peak_tokens = held.cached_tokens
         for rank, lane in self._chunked:
             chunks, lane.chunks = lane.chunks, []
             for request, tokens in chunks:
@@ -241,7 +253,7 @@ class Replica:
 
     def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
         """The token that a completed prefill emits; then the request decodes, if it wants more."""
-        self._record.totals.emitted_tokens += 1
+        self._totals.emitted_tokens += 1
         if request.generated == 0:
             request.first_token_s = now
         else:
@@ -379,9 +391,10 @@ class Replica:
         """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
         slots = [0] * self.limits.pipeline_parallel_size
         for _, lane in self._lanes:
-            slots[lane.slot] += lane.seqs
+            tokens = lane.seqs
             for _, chunk in lane.chunks:
-                slots[lane.slot] += chunk
+                tokens += chunk
+            slots[lane.slot] += tokens
         return max(slots)
 
     def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
@@ -411,3 +424,9 @@ class Replica:
                 else:
                     blocks += request.blocks
         return generated, prefilled, blocks
+
+
+def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:
+    """Sum of i times the duration of step i: what a level that grows by one per step adds to its time integral."""
+    pairs = steps * (steps - 1) // 2
+    return pairs * first_s + (pairs * (2 * steps - 1) // 3) * slope_s

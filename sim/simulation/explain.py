@@ -8,6 +8,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.check import check
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned
+from sim.steptime.caveats import law_caveats
 from sim.steptime.explain import explain_step
 from sim.steptime.operation import Operation
 
@@ -77,5 +78,13 @@ def explain(
         prefill_tokens,
         prefix_tokens,
         tuple(operations),
-        tuple(law.warnings()),
+        tuple(
+            law_caveats(
+                law,
+                decode_seqs=decode_seqs,
+                context_tokens=context,
+                prefill_chunks=1 if prefill_tokens else 0,
+                prefix_tokens=prefix_tokens,
+            )
+        ),
     )

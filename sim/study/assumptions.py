@@ -7,40 +7,77 @@ from collections.abc import Iterator
 from sim.catalog import models
 from sim.catalog.tables import Fact, table
 from sim.scenario.scenario import Scenario
+from sim.simulation.build import Built
 from sim.simulation.engine import node_of
-from sim.simulation.memory import Planned
+from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
 from sim.study.money import Money
 
-
-def assumed_inputs(scenario: Scenario, planned: Planned, money: Money) -> tuple[AssumedInput, ...]:
-    """Assumed rows of the catalog behind hardware, engine, model, faults, workload and prices of one scenario."""
-    return assumed_only(_facts(scenario, planned, money))
+CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "request_timeout_s")
+LAYOUT_ONLY = ("node", "gpu")  # words that name another row
 
 
-def _facts(scenario: Scenario, planned: Planned, money: Money) -> Iterator[tuple[str, Fact]]:
-    subjects = [
-        ("gpus", scenario.hardware.gpu),
-        ("nodes", node_of(scenario)),
-        ("engines", scenario.deployment.engine.name),
-    ]
-    if scenario.reliability.faults:
-        subjects += [("reliability", name) for name in table("reliability")]
+def assumed_inputs(scenario: Scenario, built: Built, money: Money) -> tuple[AssumedInput, ...]:
+    """Assumed rows of the catalog behind hardware, engine, kernels, model, faults, workload and prices of a run."""
+    return assumed_only(_facts(scenario, built, money))
+
+
+def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str, Fact]]:
+    yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
+    yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
+    yield from _engine(scenario)
+    for kernel in assumed_kernels(built.law):
+        yield from _rows("kernels", kernel)
+    if built.law.inputs.imbalance.assumed and built.planned.layout.expert_parallel_size > 1:
+        yield from _rows("kernels", "expert_imbalance")
+    yield from _model(built.planned.spec.name)
+    yield from _reliability(scenario)
     if scenario.workload.preset is not None:
-        subjects.append(("workloads", scenario.workload.preset))
-    for area, subject in subjects:
-        for parameter, fact in table(area)[subject].items():
-            yield f"{area}.{subject}.{parameter}", fact
-    yield from _model(planned)
+        yield from _workload(scenario.workload.preset)
     for item in money.inputs:
         if item.fact is not None:
             yield item.key, item.fact
 
 
-def _model(planned: Planned) -> Iterator[tuple[str, Fact]]:
-    row = models.rows().get(planned.spec.name)
+def _rows(
+    area: str, subject: str, *, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Fact]]:
+    for parameter, fact in table(area)[subject].items():
+        if parameter not in without and (not only or parameter in only):
+            yield f"{area}.{subject}.{parameter}", fact
+
+
+def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
+    """Defaults of the engine that the scenario leaves open."""
+    engine, layout = scenario.deployment.engine, scenario.deployment.layout
+    wide = layout.enable_expert_parallel and layout.data_parallel_size > 1
+    open_keys = {
+        "kv_cache_dtype": engine.kv_cache_dtype == "auto",
+        "indexer_policy": engine.indexer_policy == "auto",
+        "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib": engine.runtime_reserve_gib is None,
+        "host_overhead_ms": engine.host_overhead_ms is None,
+    }
+    yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
+
+
+def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
+    open_keys = tuple(key for key in CLIENT_KEYS if getattr(scenario.router, key) is None)
+    yield from _rows("reliability", "client", only=open_keys or ("",))
+    if scenario.reliability.faults or scenario.reliability.inject:
+        yield from _rows("reliability", "node_faults")
+        yield from _rows("reliability", f"repair_{scenario.reliability.repair}")
+        yield from _rows("reliability", "restart")
+
+
+def _workload(preset: str) -> Iterator[tuple[str, Fact]]:
+    """Arrivals and lengths; what describes sessions and service levels plays no part in a run."""
+    for key, fact in _rows("workloads", preset):
+        parameter = key.rsplit(".", 1)[-1]
+        if parameter.startswith(("arrival_", "input_", "output_", "rank_correlation")):
+            yield key, fact
+
+
+def _model(name: str) -> Iterator[tuple[str, Fact]]:
+    row = models.rows().get(name)
     if row is not None and row["status"] == "assumed":
-        yield (
-            f"models.{row['name']}",
-            Fact(row["name"], "-", None, None, row["source"], row["date"], "assumed", row["note"]),
-        )
+        yield f"models.{name}", Fact(name, "-", None, None, row["source"], row["date"], "assumed", row["note"])

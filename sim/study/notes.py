@@ -3,27 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 
 from sim.engine.cluster import Outcome
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
+from sim.steptime.caveats import law_caveats
 
 FEW_REPLICATIONS = 10
-LONG_WARMUP_FRAC = 0.5
 
 
 def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
-    if found.built is not None:
-        yield from found.built.law.warnings()
-    if len(outcomes) == 1:
-        yield "One replication gives no interval; set run.replications to at least 10."
-    elif len(outcomes) < FEW_REPLICATIONS:
-        yield f"{len(outcomes)} replications give wide intervals; {FEW_REPLICATIONS} or more are usual."
-    if scenario.run.warmup_s == 0.0 and scenario.run.horizon_s > 0.0:
-        yield "Nothing is cut as warm-up, so the empty start is part of every figure."
+    yield from _extrapolation(found, outcomes)
+    yield from _replications(scenario, len(outcomes))
     yield from _faults(scenario, outcomes)
+
+
+def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Where the step-time law left the range of its measurements, at the busiest sampled instant and mean context."""
+    assert found.built is not None
+    ranks = found.built.cluster.replicas * found.built.cluster.limits.data_parallel_size
+    busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
+    held = sum(outcome.record.totals.kv_token_s for outcome in outcomes)
+    running = sum(outcome.record.totals.sequence_s for outcome in outcomes)
+    caveats = law_caveats(
+        found.built.law,
+        decode_seqs=ceil(busiest / ranks),
+        context_tokens=round(held / running) if running else 0,
+        prefill_chunks=1,
+    )
+    for caveat in caveats:
+        yield f"Step times: {caveat}"
+
+
+def _replications(scenario: Scenario, count: int) -> Iterator[str]:
+    trace = scenario.workload.trace
+    if trace is not None:
+        varied = trace.dequantise_s is not None or trace.thin_frac < 1.0 or trace.replicate > 1
+        if count > 1 and not varied:
+            yield "Every replication replays the same requests: the intervals show no variation of the load."
+        elif count == 1:
+            yield "The trace is replayed once, so there are no intervals: this is what these requests met, no forecast."
+        return
+    if count == 1:
+        yield f"One replication gives no interval; set run.replications to at least {FEW_REPLICATIONS}."
+    elif count < FEW_REPLICATIONS:
+        yield f"{count} replications give wide intervals; {FEW_REPLICATIONS} or more are usual."
+    if scenario.run.warmup_s == 0.0:
+        yield "Nothing is cut as warm-up, so the empty start is part of every figure."
 
 
 def _requests(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:

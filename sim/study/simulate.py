@@ -73,7 +73,7 @@ def summarise(scenario: Scenario, found: Check, outcomes: Sequence[Outcome], man
         metrics=_metrics(scenario, outcomes, windows, money, note),
         counts=counts(outcomes),
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
-        assumed_inputs=assumed_inputs(scenario, found.planned, money),
+        assumed_inputs=assumed_inputs(scenario, found.built, money),
         ledger=tuple(_lines(money)),
         replications=rates_by_replication(windows),
         histograms={

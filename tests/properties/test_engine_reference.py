@@ -14,7 +14,12 @@ from tests.engine_reference import Reference
 
 def assert_agrees(case: Case) -> None:
     plan = replace(
-        case.plan, replicas=1, client=ClientPolicy(request_timeout_s=1e6), faults=FaultPlan(), horizon_s=1e6, warmup_s=0.0
+        case.plan,
+        replicas=1,
+        client=ClientPolicy(request_timeout_s=1e6),
+        faults=FaultPlan(),
+        horizon_s=1e6,
+        warmup_s=0.0,
     )
     outcome = replace(case, plan=plan, concurrency=None).run()
     reference = Reference(plan.limits, case.law)

@@ -9,6 +9,7 @@ import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw, ServiceLevel
+from sim.errors import SimError
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -265,3 +266,136 @@ def test_itl_counts_every_gap_once() -> None:
     outcome = run([(0.0, 10, 7), (0.5, 10, 3)])
 
     assert outcome.record.histograms["itl_s"].count == 6 + 2
+
+
+def test_itl_of_a_preempted_request_counts_its_wait() -> None:
+    """A resumed request's gap runs from its last token before the preemption to the first one after it."""
+    engine = limits(num_kv_blocks=6)  # as in the preemption test: out at 11 s, its next token at 21 s
+    outcome = run([(0.0, 20, 20), (0.0, 20, 20)], engine=engine)
+
+    itl = outcome.record.histograms["itl_s"]
+    assert itl.count == 19 + 19
+    assert itl.sum == pytest.approx(19.0 + (18.0 + 10.0))
+    assert itl.maximum == pytest.approx(10.0)
+
+
+@dataclass(frozen=True)
+class Capped(OneSecond):
+    """A second per step, and a hundredth per token of capped context."""
+
+    attention_cap_tokens: int = 20
+
+    def decode(self, seqs: int) -> DecodeCoefficients:
+        return DecodeCoefficients(0.0, 0.0, 0.01, 0.0)
+
+
+def test_a_sequence_that_reaches_the_cap_with_its_last_token_leaves_no_trace() -> None:
+    """Its last step is the one before the cap; the sequence after it pays for its own context only."""
+    outcome = run([(0.0, 10, 10), (50.0, 10, 5)], law=Capped())
+
+    # prefill 1 s, then steps with contexts 11 to 14
+    assert latencies(outcome)[1] == (1.0, pytest.approx(1.0 + 4 * 1.0 + 0.01 * (11 + 12 + 13 + 14)))
+
+
+def test_admission_counts_the_blocks_that_decoding_has_taken_meanwhile() -> None:
+    """A request is admitted into what is free now, not into what was free when the batch last changed."""
+    engine = limits(num_kv_blocks=10, block_size=10)
+    outcome = run([(0.0, 10, 61), (45.5, 50, 2)], engine=engine)
+
+    # at 46 s the first holds 6 blocks (55 tokens): 4 are free, 5 are asked for; it leaves at 61 s
+    assert latencies(outcome)[1] == (pytest.approx(62.0 - 45.5), pytest.approx(63.0 - 45.5))
+    assert outcome.record.totals.preemptions == 0
+
+
+def test_a_new_request_goes_to_the_microbatch_that_has_budget() -> None:
+    """While one microbatch works on a long prompt, the other takes the short one."""
+    engine = limits(pipeline_parallel_size=2)
+    outcome = run([(0.0, 10, 50), (0.5, 1000, 1), (1.5, 10, 2), (1.6, 10, 2)], engine=engine)
+
+    assert latencies(outcome)[2] == (pytest.approx(1.5), pytest.approx(2.5))
+    assert latencies(outcome)[3] == (pytest.approx(1.4), pytest.approx(2.4))
+
+
+def test_time_integrals_are_exact() -> None:
+    """Batch, cache, queue and prefill seconds of a small timeline, and of the window after a warm-up inside a span."""
+    requests = [(0.0, 10, 5), (0.5, 10, 3)]  # one seat: 0-1 prefill, 1-5 decode; then 5-6 prefill, 6-8 decode
+    outcome = run(requests, engine=limits(max_num_seqs=1), warmup_s=2.5, horizon_s=20.0)
+    totals, window = outcome.record.totals, outcome.record.totals.since(outcome.record.opened)
+
+    assert (totals.busy_s, totals.prefill_step_s, totals.sequence_s) == (8.0, 2.0, 6.0)
+    assert totals.waiting_s == pytest.approx(4.5)
+    assert totals.kv_token_s == pytest.approx((10 + 11 + 12 + 13) + (10 + 11))
+    assert (window.busy_s, window.prefill_step_s, window.sequence_s) == (5.5, 1.0, 4.5)
+    assert window.waiting_s == pytest.approx(2.5)
+    assert window.kv_token_s == pytest.approx((0.5 * 11 + 12 + 13) + (10 + 11))
+    assert outcome.record.kv_peak_tokens == 14
+    assert outcome.end_s == 8.0
+
+
+def test_the_run_ends_when_the_last_request_leaves() -> None:
+    """Neither the horizon nor the grid of samples is the end of a run whose load has run out."""
+    outcome = run([(0.0, 10, 5)], horizon_s=1e6)
+
+    assert outcome.end_s == 5.0
+    assert outcome.record.totals.busy_s == 5.0
+
+
+def test_the_horizon_ends_the_run_before_a_boundary_of_the_same_instant() -> None:
+    """A step that would end exactly at the horizon is not over: its tokens are not counted."""
+    outcome = run([(0.0, 10, 50)], horizon_s=10.0)
+
+    assert (outcome.end_s, outcome.unfinished, outcome.record.totals.emitted_tokens) == (10.0, 1, 9)
+    assert outcome.record.histograms["itl_s"].count == 8
+
+
+def test_an_arrival_exactly_at_the_end_of_the_warm_up_is_measured() -> None:
+    """Counters and latencies agree about it."""
+    outcome = run([(3.0, 10, 2)], warmup_s=3.0)
+
+    assert outcome.record.totals.since(outcome.record.opened).arrived == 1
+    assert outcome.record.histograms["ttft_s"].count == 1
+
+
+def test_a_fault_in_the_step_that_preempted_leaves_no_block_on_admission() -> None:
+    """The step that put a request back is lost with the replica; the first batch after it admits as usual."""
+    engine = limits(num_kv_blocks=6)  # as in the preemption test: the batch that forms at 11 s preempts
+    client = ClientPolicy(max_retries=9, retry_backoff_s=2.0, retry_backoff_factor=1.0)
+    faults = fault_plan(scheduled=((11.5, 0),), detect_s=0.0, restart_s=1.0)
+    outcome = run([(0.0, 20, 20), (0.0, 20, 20)], engine=engine, faults=faults, spare_nodes=1, client=client)
+
+    # back at 12.5 s, retried at 13.5 s; then as without the fault
+    assert latencies(outcome) == [(14.5, 33.5), (14.5, 42.5)]
+
+
+def test_all_replicas_down_at_once_fails_what_retries_do_not_outlast() -> None:
+    """With both replicas down, a request fails after its last retry; one with more patience is served afterwards."""
+    faults = fault_plan(scheduled=((5.0, 0), (5.0, 1)))
+    plan = {"faults": faults, "replicas": 2, "spare_nodes": 2, "horizon_s": 200.0}
+    short = run([(6.0, 10, 2)], client=ClientPolicy(max_retries=2, retry_backoff_s=1.0), **plan)
+    long = run([(6.0, 10, 2)], client=ClientPolicy(max_retries=9, retry_backoff_s=1.0), **plan)
+
+    assert (short.record.totals.failed, short.record.totals.attempts) == (1, 3)
+    # both are back at 12 s; retries at 7, 8.5, 10.75, 14.125 s
+    assert long.record.totals.completed == 1
+    assert latencies(long)[0] == (pytest.approx(14.125 + 1.0 - 6.0), pytest.approx(14.125 + 2.0 - 6.0))
+
+
+@pytest.mark.parametrize("request_", [(0.0, 0, 5), (0.0, 5, 0)])
+def test_a_request_without_tokens_is_an_error(request_: tuple[float, int, int]) -> None:
+    """A workload that hands over empty requests is stopped, not simulated into nonsense."""
+    with pytest.raises(SimError, match="at least one input and one output token"):
+        run([request_])
+
+
+def test_memory_does_not_grow_with_the_run() -> None:
+    """After many requests, nothing of those that have left is kept: timeline, deadlines and marks are bounded."""
+    requests = [(0.3 * i, 5, 2) for i in range(30_000)]
+    cluster = ClusterPlan(limits=limits(), replicas=1, nodes_per_replica=1, horizon_s=1e6)
+    engine = Cluster(cluster, OneSecond(), Load(iter([RequestDraw(*request) for request in requests])), Streams(1))
+    outcome = engine.run()
+
+    assert outcome.record.totals.completed == 30_000
+    assert len(outcome.record.timeline) <= 1000
+    assert len(engine.clients._deadlines) <= 4096 + 4 * 8 + 1
+    assert not engine.replicas[0]._finishes
+    assert not engine.replicas[0]._crossings

@@ -100,8 +100,14 @@ def test_values_do_not_depend_on_call_order(name: str) -> None:
         imbalance={},
     )
     tokens = [1, 7, 64, 333, 4096]
-    first = [(chosen.shared_s(n, n, bool(n % 2)), chosen.mixed_s(3, 99, 9, True, ((n, 5),))) for n in tokens]
-    second = [(fresh.shared_s(n, n, bool(n % 2)), fresh.mixed_s(3, 99, 9, True, ((n, 5),))) for n in reversed(tokens)]
+    first = [
+        (chosen.shared_s(n, n, bool(n % 2)), chosen.mixed_s(3, 99, 9, any_above=True, prefills=((n, 5),)))
+        for n in tokens
+    ]
+    second = [
+        (fresh.shared_s(n, n, bool(n % 2)), fresh.mixed_s(3, 99, 9, any_above=True, prefills=((n, 5),)))
+        for n in reversed(tokens)
+    ]
     assert first == second[::-1]
 
 
@@ -119,8 +125,18 @@ def test_more_work_takes_longer(name: str) -> None:
     sizes = [1, 2, 3, 5, 8, 16, 31, 64, 128, 256, 400]
     lengths = [1, 500, 2047, 2048, 2049, 9000, 130_000]
     series = [[decode_s(seqs, 3000) for seqs in sizes], [decode_s(16, context) for context in lengths]]
-    series.append([chosen.mixed_s(8, 8000, 800, False, ((new, 0),)) for new in (1, 100, 1000, 2049, 4096, 16384)])
-    series.append([chosen.mixed_s(0, 0, 0, False, ((1024, cached),)) for cached in (0, 1000, 1025, 5000, 100_000)])
+    series.append(
+        [
+            chosen.mixed_s(8, 8000, 800, any_above=False, prefills=((new, 0),))
+            for new in (1, 100, 1000, 2049, 4096, 16384)
+        ]
+    )
+    series.append(
+        [
+            chosen.mixed_s(0, 0, 0, any_above=False, prefills=((1024, cached),))
+            for cached in (0, 1000, 1025, 5000, 100_000)
+        ]
+    )
     series.extend(
         [chosen.shared_s(n, n, prefill) for n in (1, 2, 4, 10, 33, 100, 999, 5000, 60_000)] for prefill in (False, True)
     )
@@ -133,8 +149,8 @@ def test_a_prompt_never_makes_a_step_shorter(name: str) -> None:
     """Adding a chunk to a decode step takes at least as long as the decode step."""
     chosen = CASES[name]
     for seqs in (1, 64, 512):
-        plain = chosen.mixed_s(seqs, seqs * 3000, seqs * 100, True, ())
-        assert chosen.mixed_s(seqs, seqs * 3000, seqs * 100, True, ((1, 0),)) >= plain
+        plain = chosen.mixed_s(seqs, seqs * 3000, seqs * 100, any_above=True, prefills=())
+        assert chosen.mixed_s(seqs, seqs * 3000, seqs * 100, any_above=True, prefills=((1, 0),)) >= plain
 
 
 @pytest.mark.parametrize("gpu", list(table("gpus")))
@@ -146,8 +162,10 @@ def test_every_model_format_and_gpu_has_a_finite_step(gpu: str, weights: str) ->
         layout = Layout(2, 1, 4, enable_expert_parallel=load_model(name, allow_approximate=True).num_experts > 0)
         kv = ("bf16", "fp8")[index % 2]
         chosen = law(name, layout, gpu=gpu, engine=engine, weights=weights, kv_cache_dtype=kv)
-        step_s = chosen.mixed_s(16, 16 * 4096, 16 * min(4096, chosen.attention_cap_tokens), True, ((512, 64),))
-        step_s += chosen.shared_s(4 * 528, 528, True)
+        step_s = chosen.mixed_s(
+            16, 16 * 4096, 16 * min(4096, chosen.attention_cap_tokens), any_above=True, prefills=((512, 64),)
+        )
+        step_s += chosen.shared_s(4 * 528, 528, prefill=True)
         assert 1e-4 < step_s < 10.0, name
         c = chosen.decode(16)
         assert 1e-5 < c.base_s < 1.0, name
@@ -155,35 +173,41 @@ def test_every_model_format_and_gpu_has_a_finite_step(gpu: str, weights: str) ->
 
 @pytest.mark.parametrize("layout", GLM_LAYOUTS, ids=str)
 def test_glm52_decode_is_nearly_flat_in_context(layout: Layout) -> None:
-    """Sparse attention: from 4K to 64K of context one sequence costs 0.6 ms more per step, as measured, not 16 times."""
+    """Sparse attention: from 4K to 64K of context a sequence costs 0.6 ms more per step, as measured, not 16 times."""
     chosen = law(layout=layout)
-    short, long = (chosen.mixed_s(1, context, 2048, True, ()) for context in (4096, 65_536))
+    short, long = (chosen.mixed_s(1, context, 2048, any_above=True, prefills=()) for context in (4096, 65_536))
     assert long - short == pytest.approx(0.6e-3, abs=0.25e-3)
     dense = CASES["latent"]
-    assert dense.mixed_s(32, 32 * 65_536, 0, False, ()) > 5 * dense.mixed_s(32, 32 * 4096, 0, False, ())
+    assert dense.mixed_s(32, 32 * 65_536, 0, any_above=False, prefills=()) > 5 * dense.mixed_s(
+        32, 32 * 4096, 0, any_above=False, prefills=()
+    )
 
 
 def test_host_overhead_is_apart_and_counts_per_stage() -> None:
     """Host overhead adds its seconds once per pipeline stage, and nothing else changes with it."""
     for layout, stages in ((Layout(8), 1), (Layout(8, 2), 2)):
         without, with_it = (law(layout=layout, host_overhead_s=host_s) for host_s in (0.0, 3e-3))
-        assert with_it.shared_s(64, 64, False) - without.shared_s(64, 64, False) == pytest.approx(stages * 3e-3)
+        assert with_it.shared_s(64, 64, prefill=False) - without.shared_s(64, 64, prefill=False) == pytest.approx(
+            stages * 3e-3
+        )
         assert with_it.decode(64) == without.decode(64)
 
 
 def test_faster_memory_shortens_decode_by_at_most_its_ratio() -> None:
     """H200 differs from H100 by rows of the catalog alone: decode gains from bandwidth, prefill hardly."""
     h100, h200 = (law(gpu=gpu, host_overhead_s=0.0) for gpu in ("h100-sxm-80gb", "h200-sxm-141gb"))
-    assert 3.35 / 4.8 < h200.shared_s(512, 128, False) / h100.shared_s(512, 128, False) < 0.95
+    assert 3.35 / 4.8 < h200.shared_s(512, 128, prefill=False) / h100.shared_s(512, 128, prefill=False) < 0.95
     chunk = ((8192, 0),)
-    assert h200.mixed_s(0, 0, 0, False, chunk) > 0.95 * h100.mixed_s(0, 0, 0, False, chunk)
+    assert h200.mixed_s(0, 0, 0, any_above=False, prefills=chunk) > 0.95 * h100.mixed_s(
+        0, 0, 0, any_above=False, prefills=chunk
+    )
 
 
 def test_weight_only_formats_save_bytes_and_no_math() -> None:
     """4-bit experts without 4-bit math stream fewer bytes at decode, and prefill at BF16 speed, slower than FP8."""
     fp8, int4 = (law(weights=weights) for weights in ("fp8_block", "int4_g128"))
-    assert int4.shared_s(512, 128, False) < fp8.shared_s(512, 128, False)
-    assert int4.shared_s(65_536, 16_384, True) > fp8.shared_s(65_536, 16_384, True)
+    assert int4.shared_s(512, 128, prefill=False) < fp8.shared_s(512, 128, prefill=False)
+    assert int4.shared_s(65_536, 16_384, prefill=True) > fp8.shared_s(65_536, 16_384, prefill=True)
 
 
 def test_caveats_name_what_is_extrapolated() -> None:

@@ -22,7 +22,7 @@ def all_cases(*, quick: bool = False) -> list[Case]:
         *exact.cases(),
         *single_server.cases(10_000.0 * scale),
         *shared_server.cases(10_000.0 * scale),
-        *batching.cases(1600.0 * scale),
+        *batching.cases(1400.0 * scale),
         *availability.cases(2e5 * HOUR_S * scale),
     ]
 
