@@ -165,6 +165,7 @@ class Rank:
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks = self.waiting, self.running, self.lanes, self.blocks
         seats = self._limits.max_num_seqs
+        room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
         lane = lanes[0]
         while waiting and len(running) < seats:
             if len(lanes) > 1:
@@ -172,10 +173,12 @@ class Rank:
             if lane.budget_tokens <= 0:
                 return
             request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
-            chunk = min(request.target_tokens, lane.budget_tokens)
-            need = self._blocks_for(request, chunk)
-            if need > blocks.free - blocks.growth():  # decodes allocate their growth within the step
+            chunk = request.target_tokens
+            chunk = min(chunk, lane.budget_tokens)
+            need = -(-chunk // blocks.block_size)
+            if need > room:
                 return
+            room -= need
             self._dequeue(request, now_s)
             request.state = State.PREFILL
             request.lane = lane

@@ -268,7 +268,7 @@ class Replica:
             self._complete(rank, request, now)
             return
         request.state = State.DECODE
-        request.finish_step = finish = step + left
+        finish = step + left  # boundary at which the last token is out
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step

@@ -41,7 +41,6 @@ class Request:
     computed_tokens : of these, computed.
     blocks : KV blocks held while prefilling; while decoding they follow from the step count.
     join_step, join_context : first decode step, and the context that step computes.
-    finish_step : boundary at which the last token is out.
     epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
     """
 
@@ -51,7 +50,6 @@ class Request:
         "blocks",
         "computed_tokens",
         "epoch",
-        "finish_step",
         "first_token_s",
         "generated",
         "input_tokens",
@@ -85,7 +83,6 @@ class Request:
         self.blocks = 0
         self.join_step = 0
         self.join_context = 0
-        self.finish_step = 0
         self.scheduled_s = -1.0
         self.first_token_s = -1.0
         self.last_token_s = -1.0

@@ -27,9 +27,9 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
     yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
     yield from _engine(scenario)
     for kernel in assumed_kernels(built.law):
-        yield from _rows("kernels", kernel)
+        yield from _rows("kernels", kernel, without=("family",))
     if built.law.inputs.imbalance.assumed and built.planned.layout.expert_parallel_size > 1:
-        yield from _rows("kernels", "expert_imbalance")
+        yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)
     if scenario.workload.preset is not None:

@@ -61,10 +61,8 @@ class LoadCurve:
             if inside is not None:
                 delivered = frame["metric"] == "utilisation_delivered_frac"
                 good = result.value("goodput_rps") if result.metrics else float("nan")
-                frame.loc[delivered, ["value", "note"]] = [
-                    good / inside,
-                    f"over {inside:.4g} requests/s within the SLO",
-                ]
+                frame.loc[delivered, "value"] = good / inside
+                frame.loc[delivered, "note"] = f"over {inside:.4g} requests/s within the service level"
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 

@@ -111,8 +111,17 @@ def _metrics(
     return (
         *latency_metrics(scenario.name, outcomes, note),
         *rate_metrics(scenario.name, windows),
+        _kv_peak(scenario.name, outcomes, windows),
         *utilisation_metrics(scenario, windows),
         *money.metrics,
+    )
+
+
+def _kv_peak(option: str, outcomes: Sequence[Outcome], windows: Sequence[Window]) -> Metric:
+    """The fullest that any replica's cache was, over all replications: an exact maximum, no estimate."""
+    peak = max(outcome.record.kv_peak_tokens for outcome in outcomes)
+    return Metric(
+        option, "kv_used_max_frac", "fraction", peak / windows[0].kv_tokens, note="highest of all replications"
     )
 
 
