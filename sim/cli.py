@@ -32,6 +32,8 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as --set run.seed=2. May be repeated."),
 ]
+Format = Annotated[str, typer.Option("--format", help="auto, azure, mooncake, csv or vllm_timed_trace.")]
+Sort = Annotated[bool, typer.Option("--sort", help="Put unsorted requests in order of time instead of refusing them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -165,7 +167,8 @@ def schema(
 @trace_app.command("describe")
 def trace_describe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Azure CSV, Mooncake JSONL or plain CSV, gzip or not.")],
-    trace_format: Annotated[str, typer.Option("--format", help="auto, azure, mooncake or csv.")] = "auto",
+    trace_format: Format = "auto",
+    sort: Sort = False,
     as_json: Json = False,
 ) -> None:
     """Print a trace's rate, burstiness, lengths and sharing."""
@@ -174,7 +177,7 @@ def trace_describe(
     from sim.workload.trace.describe import describe
     from sim.workload.trace.reader import read_trace
 
-    summary = describe(read_trace(file, trace_format))
+    summary = describe(read_trace(file, trace_format, sort=sort))
     _print(to_json(describe_dict(summary)) if as_json else describe_text(summary))
 
 
@@ -182,7 +185,8 @@ def trace_describe(
 def trace_convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Trace to read, or a scenario file to sample from.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Mooncake JSONL to write; .gz compresses.")],
-    trace_format: Annotated[str, typer.Option("--format", help="auto, azure, mooncake or csv.")] = "auto",
+    trace_format: Format = "auto",
+    sort: Sort = False,
     as_json: Json = False,
 ) -> None:
     """Write a trace, or the load of a scenario, as Mooncake JSONL that load generators fire at a real cluster."""
@@ -195,7 +199,7 @@ def trace_convert(
 
         source = sampled_trace(_load(file, None, None))
     else:
-        source = read_trace(file, trace_format)
+        source = read_trace(file, trace_format, sort=sort)
     requests = write_mooncake(source, out)
     _print(to_json({"out": str(out), "requests": requests}) if as_json else f"{requests:,} requests written to {out}")
 

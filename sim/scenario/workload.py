@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, PresetArrivals, TraceArrivals
 from sim.scenario.lengths import Length
 from sim.scenario.section import Seconds, Section
 from sim.scenario.workload_presets import known, preset_rate_rps, workload_presets
 
+MAX_TICK_S = 1e9
+
 WorkloadPreset = Annotated[str, AfterValidator(lambda name: known(name, workload_presets(), "workload"))]
+
+
+def _seconds_or_auto(value: object) -> object:
+    """One sentence instead of one per possible type."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_TICK_S
+    if value is None or value == "auto" or number:
+        return value
+    raise ValueError(f"must be auto, or seconds above 0 and up to {MAX_TICK_S:g}")
 
 
 class TraceSection(Section):
@@ -28,7 +38,7 @@ class TraceSection(Section):
     """Told from the first line by default; `vllm_timed_trace` (Mooncake's fields in seconds) must be named."""
     sort: bool = False
     """Put unsorted requests in order of time instead of refusing the file."""
-    dequantise_s: Literal["auto"] | Seconds | None = None
+    dequantise_s: Annotated[Literal["auto"] | Seconds | None, BeforeValidator(_seconds_or_auto)] = None
     """Spread requests stamped by a coarse clock over one tick: its length, or `auto` to find it."""
     thin_frac: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] = 1.0
     """Keep each request with this probability: fewer users, bursts diluted."""

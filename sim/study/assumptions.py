@@ -9,6 +9,7 @@ from sim.catalog.tables import Fact, table
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
+from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
 from sim.study.money import Money
@@ -32,8 +33,7 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)
-    if scenario.workload.preset is not None:
-        yield from _workload(scenario.workload.preset)
+    yield from workload_facts(scenario.workload).items()
     for item in money.inputs:
         if item.fact is not None:
             yield item.key, item.fact
@@ -67,14 +67,6 @@ def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         yield from _rows("reliability", "node_faults")
         yield from _rows("reliability", f"repair_{scenario.reliability.repair}")
         yield from _rows("reliability", "restart")
-
-
-def _workload(preset: str) -> Iterator[tuple[str, Fact]]:
-    """Arrivals and lengths; what describes sessions and service levels plays no part in a run."""
-    for key, fact in _rows("workloads", preset):
-        parameter = key.rsplit(".", 1)[-1]
-        if parameter.startswith(("arrival_", "input_", "output_", "rank_correlation")):
-            yield key, fact
 
 
 def _model(name: str) -> Iterator[tuple[str, Fact]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, repeat, tee
+from itertools import chain, repeat
 
 from sim.errors import ScenarioError
 from sim.streams import Streams
@@ -124,8 +125,16 @@ class Workload:
         return zip(*drawn._columns(streams), strict=False)  # noqa: SLF001 - its own class
 
     def _columns(self, streams: Streams) -> tuple[Iterator[int], Iterator[int]]:
-        """Input and output lengths one by one; read in step, so that one block at most is held."""
-        left, right = tee(self.lengths.blocks(streams))
-        inputs = chain.from_iterable(block.tolist() for block, _ in left)
-        outputs = chain.from_iterable(block.tolist() for _, block in right)
-        return inputs, outputs
+        """Input and output lengths one by one, to be read in turn, inputs first: then one block at most is held."""
+        waiting: deque[list[int]] = deque()
+
+        def input_lists() -> Iterator[list[int]]:
+            for inputs, outputs in self.lengths.blocks(streams):
+                waiting.append(outputs.tolist())
+                yield inputs.tolist()
+
+        def output_lists() -> Iterator[list[int]]:
+            while waiting:
+                yield waiting.popleft()
+
+        return chain.from_iterable(input_lists()), chain.from_iterable(output_lists())

@@ -53,7 +53,7 @@ def cases_of_all_rooms(scale: float) -> list[Case]:
 
 
 QUICK = cases_of_all_rooms(0.1)
-BRIEF = cases_of_all_rooms(0.15)
+BRIEF = cases_of_all_rooms(0.12)
 LENGTH_LAWS = {f"Continuous batching, {kind}" for kind in batching.LENGTHS}
 
 
@@ -82,7 +82,7 @@ SLOWED = {  # how much longer a step must be to be noticed in a run of seconds
     "D/D/1": 1.001,
     "Closed loop in step": 1.001,
     "Context that grows": 1.001,
-    "M/D/1": 1.03,
+    "M/D/1": 1.1,
     "GI/M/1, equal gaps": 1.1,
     "M/G/1-PS, constant": 1.1,
     "M/M/1//8, closed loop with thinking": 1.1,

@@ -129,8 +129,8 @@ def test_profile_preset_follows_the_week():
     assert build(with_arrivals(process="profile", preset="azure2024_code")).arrivals.rate_rps == pytest.approx(27.8)
     monday = week.profile.rates_rps
     at_peak = build(with_arrivals(process="profile", preset="azure2024_conv", rate_rps=5.0, start_h=14.0)).arrivals
-    counts = [np.searchsorted(next(iter(at_peak.blocks(Streams(seed)))), 600.0) for seed in range(60)]
-    assert np.mean(counts) == pytest.approx(600 * monday[14], rel=0.03)
+    counts = [np.searchsorted(next(iter(at_peak.blocks(Streams(seed)))), 300.0) for seed in range(60)]
+    assert np.mean(counts) == pytest.approx(300 * monday[14], rel=0.02)
 
 
 def test_explicit_profile_with_a_bursty_base():
@@ -220,7 +220,7 @@ def test_preset_gaps_have_its_cv(preset):
     ("preset", "tolerance"), [("azure2023_code", (0.2, 0.2, 0.45)), ("azure2023_conv", (0.15, 0.25, 0.5))]
 )
 def test_mmpp_presets_are_near_the_trace(preset, tolerance):
-    """Rate within 1 % of the trace's; dispersion at 1, 10 and 60 s near it, the long window less so, as the fit allows."""
+    """Rate within 1 % of the trace's; dispersion near it at 1 and 10 s, at 60 s less so, as the fit allows."""
     arrivals = build(with_arrivals(process="mmpp", preset=preset)).arrivals
     facts = table("workloads")[preset]
     assert arrivals.rate_rps == pytest.approx(facts["observed_rate_rps"].value, rel=0.01)
@@ -258,10 +258,10 @@ def test_week_of_a_preset():
 
 @pytest.mark.parametrize("preset", profile_presets())
 def test_week_presets_have_the_published_peak(preset):
-    """The peak hour over the weekly mean is the published one within 3 %."""
+    """The peak hour over the weekly mean is the published one within 2 %."""
     arrivals = build(with_arrivals(process="profile", preset=preset, rate_rps=1.0)).arrivals
     published = table("workloads")[preset]["observed_peak_hour_ratio"].value
-    assert max(arrivals.profile.rates_rps) == pytest.approx(published, rel=0.1)
+    assert max(arrivals.profile.rates_rps) == pytest.approx(published, rel=0.02)
 
 
 def test_quantiles_of_the_reasoning_service():
@@ -310,7 +310,7 @@ def test_changed_trace_is_read_again(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(ROWS)
     section = {"trace": {"path": str(path)}}
-    assert build(section).lengths.trace is build(section).lengths.trace
+    assert build(section).lengths.trace.input_tokens is build(section).lengths.trace.input_tokens
     path.write_text(ROWS + "15,8,4\n")
     assert len(build(section).lengths.trace) == 4
 
@@ -342,7 +342,7 @@ def test_missing_trace_names_where_it_was_looked_for(tmp_path):
 def test_empty_trace_is_an_error(tmp_path, content):
     """An empty trace is one sentence, when the workload is built and not while it runs."""
     (tmp_path / "t.csv").write_text(content)
-    with pytest.raises(TraceError, match="empty|no requests"):
+    with pytest.raises(TraceError, match=r"empty|no requests"):
         build({"trace": {"path": "t.csv"}}, tmp_path)
 
 
@@ -375,7 +375,9 @@ def test_trace_thinned_away_is_an_error(tmp_path):
         ({"trace": {"path": "t.csv", "replicate": 0}}, "greater than or equal to 1"),
         ({"trace": {"path": "t.csv", "time_warp": 0}}, "greater than 0"),
         ({"trace": {"path": "t.csv", "max_requests": 0}}, "greater than or equal to 1"),
-        ({"trace": {"path": "t.csv", "dequantise_s": "yes"}}, "'auto'"),
+        ({"trace": {"path": "t.csv", "dequantise_s": "yes"}}, "must be auto, or seconds above 0"),
+        ({"trace": {"path": "t.csv", "dequantise_s": -1.0}}, "must be auto, or seconds above 0"),
+        ({"trace": {"path": "t.csv", "dequantise_s": True}}, "must be auto, or seconds above 0"),
         (with_arrivals(process="trace"), "needs a trace section with a path"),
         (with_arrivals(process="preset"), "needs workload.preset"),
         (with_arrivals(process="poison", rate_rps=1.0), "'poisson'"),

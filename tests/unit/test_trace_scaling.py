@@ -53,7 +53,7 @@ def test_thinning_to_nothing_says_so():
 
 
 def test_replication_multiplies_users_not_sharing():
-    """Three copies triple rate and requests; sessions and blocks are renamed, so the hit rate stays that of one copy."""
+    """Three copies triple the requests; sessions and blocks are renamed, so the hit rate stays that of one copy."""
     trace = made()
     three = replicate(trace, 3, streams=Streams(1))
     assert len(three) == 3 * N

@@ -63,7 +63,7 @@ def test_renewal_has_the_cv_asked_for(law, cv):
 
 
 def test_burstiness_is_the_gamma_shape():
-    """vLLM's burstiness b is a Gamma shape, so CV = 1/sqrt(b): 0.231 gives 2.08, 1 Poisson, infinity equal gaps."""
+    """Burstiness b in vLLM is a Gamma shape, so CV = 1/sqrt(b): 0.231 gives 2.08, 1 Poisson, infinity equal gaps."""
     assert cv_from_burstiness(0.231) == pytest.approx(2.08, abs=0.005)
     assert cv_from_burstiness(1.0) == 1.0
     assert cv_from_burstiness(math.inf) == 0.0
@@ -215,7 +215,9 @@ def test_profile_integral_and_inverse_by_hand():
     """Rate 2/s for 10 s, nothing for 5 s, then 1/s for 5 s, repeating: 25 arrivals per 20 s."""
     profile = RateProfile((0.0, 10.0, 15.0, 20.0), (2.0, 0.0, 1.0))
     assert profile.mean_rate_rps == 25 / 20
-    np.testing.assert_allclose(profile.cumulative(np.array([0, 5, 10, 12, 15, 18, 20, 25])), [0, 10, 20, 20, 20, 23, 25, 35])
+    np.testing.assert_allclose(
+        profile.cumulative(np.array([0, 5, 10, 12, 15, 18, 20, 25])), [0, 10, 20, 20, 20, 23, 25, 35]
+    )
     np.testing.assert_allclose(profile.inverse(np.array([0, 10, 19.5, 20, 23, 25, 35])), [0, 5, 9.75, 15, 18, 20, 25])
 
 
@@ -247,10 +249,9 @@ def test_operational_time_keeps_season_and_burst_apart():
 
 def test_week_profile_has_the_mean_and_the_weekend_asked_for():
     """A week built from an hourly curve averages to the rate asked for; a weekend day has its factor of the mean."""
-    hours = np.array(
-        ".87 .85 .79 .65 .52 .43 .37 .31 .29 .30 .32 .48 .87 1.48 2.09 2.25 2.13 2.46 2.70 2.76 2.55 1.88 1.36 1.02".split(),
-        float,
-    )
+    day = [0.87, 0.85, 0.79, 0.65, 0.52, 0.43, 0.37, 0.31, 0.29, 0.3, 0.32, 0.48]
+    evening = [0.87, 1.48, 2.09, 2.25, 2.13, 2.46, 2.7, 2.76, 2.55, 1.88, 1.36, 1.02]
+    hours = np.array(day + evening)
     week = week_profile(27.8, hours.tolist(), weekend_factor=0.40)
     assert week.mean_rate_rps == pytest.approx(27.8)
     rates = np.asarray(week.rates_rps).reshape(7, 24)

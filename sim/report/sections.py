@@ -1,0 +1,106 @@
+"""Which figures stand together in a report, by what they tell, and under which words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sim.report.figures import Figure, metric_figure
+from sim.study.metric import Metric
+from sim.study.result import Result
+
+LATENCIES: Final = (
+    ("ttft", "TTFT", "time to first token"),
+    ("tpot", "TPOT", "mean time per output token after the first, by request"),
+    ("itl", "ITL", "gap between successive tokens, all gaps pooled"),
+    ("e2el", "E2EL", "end-to-end latency"),
+    ("queue", "Queue", "wait until the engine takes the request up"),
+)
+STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99")
+THROUGHPUT: Final = (
+    ("request_throughput_rps", "Completed"),
+    ("goodput_rps", "Goodput (within the service level)"),
+    ("slo_attainment_frac", "Requests within the service level"),
+    ("output_throughput_tokens_per_s", "Output"),
+    ("output_throughput_tokens_per_s_per_gpu", "Output per GPU"),
+    ("input_throughput_tokens_per_s", "Input"),
+    ("total_throughput_tokens_per_s", "Input and output"),
+)
+UTILISATION: Final = (
+    ("utilisation_sm_active_frac", "SM-active"),
+    ("utilisation_occupied_frac", "Occupied time"),
+    ("utilisation_delivered_frac", "Delivered / capacity"),
+    ("utilisation_reserved_frac", "Reserved / purchased"),
+    ("prefill_step_frac", "Busy time with prompts"),
+    ("node_power_mean_kw", "Mean power of a node"),
+)
+PRESSURE: Final = (
+    ("running_seqs_mean", "Running sequences, mean per replica"),
+    ("waiting_mean", "Waiting requests, mean per replica"),
+    ("kv_used_mean_frac", "KV cache used, mean"),
+    ("kv_used_max_frac", "KV cache used, highest"),
+    ("preemptions_per_request", "Preemptions per completed request"),
+)
+FAILURES: Final = (
+    ("available_frac", "Replicas available"),
+    ("node_faults", "Node faults"),
+    ("killed_requests", "Requests killed by faults"),
+    ("lost_tokens_frac", "Generated tokens lost"),
+)
+FATES: Final = ("completed", "failed", "refused", "abandoned", "unfinished")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One named figure."""
+
+    name: str
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """One latency with its statistics, in the order of `STATISTICS`."""
+
+    name: str
+    meaning: str
+    figures: tuple[Figure, ...]
+
+
+def metrics_of(result: Result) -> dict[str, Metric]:
+    """Figures of the scenario itself by name; those of pay options are left out."""
+    return {item.metric: item for item in result.metrics if not item.metric.startswith("cost_")}
+
+
+def latency_rows(result: Result) -> list[LatencyRow]:
+    """The latency table; a latency that the result does not hold has no row."""
+    known = metrics_of(result)
+    rows = []
+    for stem, name, meaning in LATENCIES:
+        found = [known.get(f"{stem}_{statistic}_s") for statistic in STATISTICS]
+        if any(item is not None for item in found):
+            figures = (Figure("n/a", note="it was not computed") if item is None else metric_figure(item) for item in found)
+            rows.append(LatencyRow(name, meaning, tuple(figures)))
+    return rows
+
+
+def rows_of(result: Result, wanted: Sequence[tuple[str, str]]) -> list[Row]:
+    """Those of the wanted figures that the result holds; remarks shared with the verdict are left out."""
+    known = metrics_of(result)
+    return [Row(words, metric_figure(known[name])) for name, words in wanted if name in known]
+
+
+def fates(result: Result) -> str:
+    """Where the requests went, as they must stand beside every percentile."""
+    counts = result.counts
+    attempted = counts.get("attempted", counts.get("arrived", 0))
+    parts = ", ".join(f"{counts[name]:,} {name}" for name in FATES if name in counts)
+    return f"{attempted:,} attempted = {parts}" if parts else f"{attempted:,} attempted"
+
+
+def efforts(result: Result) -> str:
+    """What happened on the way."""
+    names = ("measured", "retries", "timeouts", "killed", "preemptions", "node_faults")
+    words = {"measured": "measured (in the latencies)", "killed": "killed by faults", "node_faults": "node faults"}
+    return ", ".join(f"{result.counts[name]:,} {words.get(name, name)}" for name in names if name in result.counts)
