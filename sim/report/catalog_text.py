@@ -10,14 +10,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sim.catalog import models, tables
-from sim.catalog.tables import Subject
+from sim.catalog.tables import Fact, Subject
 from sim.errors import CatalogError, nearest
 from sim.llm.parameters import active_parameters, main_parameters, parameters_by_component
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import spec_from_row
 from sim.report.assumptions import plain_number
 from sim.report.figures import plural
-from sim.report.terminal import bullets, columns, heading, paragraph, pairs, render
+from sim.report.terminal import bullets, columns, heading, marked, pairs, paragraph, render, two_lines
 from sim.units import GB
 
 MODELS: Final = "models"
@@ -33,8 +33,8 @@ AREAS: Final = (
     "weight_formats",
     "kv_formats",
 )
-MODEL_HEAD: Final = ("model", "total G", "active G", "experts", "context", "weights", "status", "date", "source")
-FACT_HEAD: Final = ("", "value", "range", "status", "date", "source")
+MODEL_HEAD: Final = ("model", "total G", "active G", "experts", "context", "weights", "status", "date", "src")
+FACT_HEAD: Final = ("", "value, range", "unit", "status", "date", "src")
 
 
 class Sources:
@@ -49,8 +49,8 @@ class Sources:
 
     def parts(self) -> list[RenderableType]:
         """The list of sources."""
-        items = [f"[{number}] {source}" for source, number in self.numbers.items()]
-        return [heading("Sources"), *(paragraph(item, "dim") for item in items)]
+        items = ((f"[{number}]", source) for source, number in self.numbers.items())
+        return [heading("Sources"), *marked(items, "dim")]
 
 
 def catalog_text(area: str, subject: str | None) -> str:
@@ -65,12 +65,14 @@ def catalog_text(area: str, subject: str | None) -> str:
         return render(_models() if subject is None else _model(subject))
     chosen = _subjects(area, subject)
     sources = Sources()
-    parts: list[RenderableType] = [paragraph(_title(area, chosen), "bold", 0)]
+    cells: list[tuple[str | Text, ...]] = []
     for name, facts in chosen.items():
-        parts += [heading(name), columns(FACT_HEAD, _fact_cells(facts, sources), "lllllr", wrap=(0, 1))]
-        if subject is not None:
-            notes = [f"{parameter}: {fact.note}" for parameter, fact in facts.items() if fact.note]
-            parts += [heading("Notes"), *bullets(notes)] if notes else []
+        cells += [(Text(name, style="bold"), *[""] * 5), *_fact_cells(facts, sources)]
+    parts: list[RenderableType] = [paragraph(_title(area, chosen), "bold", 0), Text("")]
+    parts.append(columns(FACT_HEAD, cells, "lrllll", wrap=(1, 2), gap=1))
+    if subject is not None:
+        notes = [f"{parameter}: {fact.note}" for parameter, fact in chosen[subject].items() if fact.note]
+        parts += [heading("Notes"), *bullets(notes)] if notes else []
     return render([*parts, *sources.parts()])
 
 
@@ -115,9 +117,9 @@ def _title(area: str, chosen: Mapping[str, Subject]) -> str:
 def _fact_cells(facts: Subject, sources: Sources) -> list[tuple[str | Text, ...]]:
     return [
         (
-            parameter,
-            _with_unit(fact.value, fact.unit),
-            "" if fact.low is None or fact.high is None else f"{plain_number(fact.low)} to {plain_number(fact.high)}",
+            f"  {parameter}",
+            two_lines(_shown(fact.value), _span(fact)),
+            "" if fact.unit == "-" else fact.unit,
             Text(fact.status, style="yellow" if fact.status == "assumed" else ""),
             fact.date,
             sources.mark(fact.source),
@@ -126,9 +128,12 @@ def _fact_cells(facts: Subject, sources: Sources) -> list[tuple[str | Text, ...]
     ]
 
 
-def _with_unit(value: float | str, unit: str) -> str:
-    text = value if isinstance(value, str) else plain_number(value)
-    return text if unit in {"-", ""} else f"{text} {unit}"
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else plain_number(value)
+
+
+def _span(fact: Fact) -> str:
+    return "" if fact.low is None or fact.high is None else f"{plain_number(fact.low)} to {plain_number(fact.high)}"
 
 
 def _models() -> list[RenderableType]:
@@ -153,8 +158,8 @@ def _models() -> list[RenderableType]:
             )
         )
     notes = (
-        "Parameters in billions, without multi-token-prediction layers; active ones with the head, without the embedding. "
-        "~ marks rows that are only approximate and refuse to be used without allow_approximate. "
+        "Parameters in billions, without multi-token-prediction layers; active ones with the head, without the "
+        "embedding. ~ marks rows that are only approximate and refuse to be used without allow_approximate. "
         "A Hugging Face config.json works wherever a name does."
     )
     title = paragraph(f"models: {len(rows)}", "bold", 0)

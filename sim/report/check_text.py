@@ -6,14 +6,13 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from sim.report.figures import number, plural
+from sim.report.figures import gib, number, plural
 from sim.report.headline import headline
 from sim.report.memory_plan import admissible_tokens, cache_rows, memory_rows, seats
 from sim.report.terminal import columns, heading, pairs, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
-from sim.units import GIB
 
 BAR = 24
 
@@ -30,7 +29,12 @@ def check_text(scenario: Scenario, check: Check) -> str:
         columns(("", "size", "share", ""), _memory_cells(check), "lrrl"),
     ]
     if check.planned.memory.fits:
-        parts += [heading("Cache"), pairs(cache_rows(check.planned)), *_seats(scenario, check), *_bound(scenario, check)]
+        parts += [
+            heading("Cache"),
+            pairs(cache_rows(check.planned)),
+            *_seats(scenario, check),
+            *_bound(scenario, check),
+        ]
     return render(parts)
 
 
@@ -92,8 +96,8 @@ def _verdict(check: Check) -> list[RenderableType]:
         ]
     memory = check.planned.memory
     sentence = (
-        f"{memory.weight_bytes / GIB:.1f} GiB of weights and {memory.runtime_reserve_bytes / GIB:.1f} GiB of reserve leave "
-        f"{memory.kv_pool_bytes / GIB:.1f} GiB per GPU for the cache: {memory.kv_tokens:,} tokens of context per replica."
+        f"{gib(memory.weight_bytes)} of weights and {gib(memory.runtime_reserve_bytes)} of reserve leave "
+        f"{gib(memory.kv_pool_bytes)} per GPU for the cache: {memory.kv_tokens:,} tokens of context per replica."
     )
     parts = [heading("Fits."), paragraph(sentence)]
     if check.too_long_frac > 0.0:
@@ -129,7 +133,7 @@ def _bound(scenario: Scenario, check: Check) -> list[RenderableType]:
     replicas = scenario.deployment.replicas
     text = (
         f"At most {check.bound.requests_rps * replicas:.3g} requests/s of this load ({plural(replicas, 'replica')}, "
-        f"{check.bound.seqs_per_rank:,} sequences per rank). This is a bound, not a prediction: every seat is always taken "
-        "and nothing waits. What fits inside a service level, only `sim run` tells."
+        f"{check.bound.seqs_per_rank:,} sequences per rank). This is a bound, not a prediction: every seat is always "
+        "taken and nothing waits. What fits inside a service level, only `sim run` tells."
     )
     return [heading("Upper bound of throughput"), paragraph(text)]

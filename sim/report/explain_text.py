@@ -29,13 +29,15 @@ def explain_text(scenario: Scenario, explained: Explained) -> str:
     ]
     if explained.infeasible is not None:
         reason = reason_verdict(explained.infeasible)
-        return render(
-            [*parts, heading(f"{reason.title}."), paragraph(reason.sentence), paragraph(reason.fix, "bold")]
-        )
+        return render([*parts, heading(f"{reason.title}."), paragraph(reason.sentence), paragraph(reason.fix, "bold")])
     parts.append(paragraph(f"One step: {batch_words(explained)}", indent=0))
     rows = [_cells(item, explained.step_s) for item in explained.operations]
     head = ("operation", "runs", "ms", "share", "bound by", "GFLOP", "mem. MB", "net. MB", "kernel")
-    parts += [heading(f"Step time {quantity(explained.step_s, 's')}"), columns(head, rows, "lrrrlrrrl", gap=1), paragraph(SOURCES, "dim")]
+    parts += [
+        heading(f"Step time {quantity(explained.step_s, 's')}"),
+        columns(head, rows, "lrrrlrrrl", gap=1),
+        paragraph(SOURCES, "dim"),
+    ]
     parts += [heading("By bound"), columns(("bound by", "time", "share"), _by_bound(explained), "lrr")]
     if explained.warnings:
         parts += [heading("Warnings"), *bullets(explained.warnings)]

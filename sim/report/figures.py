@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import floor, isfinite, log10
 from typing import Final
 
+from sim.measure.histogram import RELATIVE_ERROR
 from sim.study.metric import Metric
 
 DIGITS: Final = 3  # significant digits of a figure without an interval
@@ -75,7 +76,7 @@ def decimals_of(value: float, low: float | None = None, high: float | None = Non
     """
     ends = [end for end in (low, high) if end is not None]
     half = max((abs(end - value) for end in ends), default=0.0)
-    size = max(abs(value), *(abs(end) for end in ends)) if ends else abs(value)
+    size = abs(value) or max((abs(end) for end in ends), default=0.0)
     if size == 0.0:
         return 0
     most = MOST_DIGITS if half > 0.0 else DIGITS
@@ -128,8 +129,14 @@ def figure(
 
 
 def metric_figure(metric: Metric) -> Figure:
-    """The figure of a metric."""
-    return figure(metric.value, _shown_unit(metric.unit), metric.low, metric.high, metric.note)
+    """The figure of a metric.
+
+    Latencies come from histograms: an interval inside one bin is as wide as the relative error of a bin.
+    """
+    low, high = metric.low, metric.high
+    if metric.unit == "s" and metric.value and low is not None and low == high:
+        low, high = metric.value * (1.0 - RELATIVE_ERROR), metric.value * (1.0 + RELATIVE_ERROR)
+    return figure(metric.value, _shown_unit(metric.unit), low, high, metric.note)
 
 
 def whole(value: float, unit: str = "") -> str:

@@ -34,11 +34,11 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
     gpus = planned.layout.num_gpus * deployment.replicas
     nodes = planned.layout.num_nodes * deployment.replicas
     spares = f", {plural(deployment.spare_nodes, 'spare node')}" if deployment.spare_nodes else ""
-    cache = planned.memory.kv_cache_dtype
+    engine = f"{planned.memory.kv_cache_dtype} cache, {deployment.engine.name}"
     run = scenario.run
     return Headline(
         system=f"{planned.spec.name} in {planned.memory.weights} on {gpus:,} x {scenario.hardware.gpu}",
-        layout=f"{plural(deployment.replicas, 'replica')} of {planned.layout}, {cache} cache, {deployment.engine.name}, "
+        layout=f"{plural(deployment.replicas, 'replica')} of {planned.layout}, {engine}, "
         f"{plural(nodes, 'node')}{spares}",
         load=load_words(scenario),
         extent=f"{plural(run.replications, 'replication')} of {run.horizon_s:,.4g} s, "

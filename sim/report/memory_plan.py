@@ -9,7 +9,7 @@ from sim.llm.memory import MemoryPlan
 from sim.report.figures import gib, plural
 from sim.simulation.memory import Planned
 
-SMALL_FRAC: Final = 0.001  # of the memory; smaller components of the weights share one row
+SMALL_FRAC: Final = 0.005  # of the memory; smaller components of the weights share one row
 CONTEXTS: Final = (2_048, 8_192, 32_768, 131_072)
 
 

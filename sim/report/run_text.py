@@ -25,6 +25,7 @@ from sim.report.sections import (
     fates,
     latency_rows,
     rows_of,
+    warnings_of,
 )
 from sim.report.terminal import bullets, columns, heading, paragraph, render, two_lines
 from sim.report.verdict import Verdict, verdict
@@ -59,8 +60,8 @@ def run_text(result: Result, path: Path, cached: bool) -> str:
         parts.append(paragraph(words.extent, "dim", 0))
     parts += _verdict(verdict(result))
     parts += [*_latencies(result), *_figures(result), *_costs(result)]
-    if result.warnings:
-        parts += [heading("Warnings"), *bullets(result.warnings, "!")]
+    if warnings := warnings_of(result):
+        parts += [heading("Warnings"), *bullets(warnings, "!")]
     parts += [*_assumptions(result, path), *_files(result, path, cached)]
     return render(parts)
 
@@ -76,7 +77,7 @@ def _latencies(result: Result) -> list[RenderableType]:
     if not rows:
         return []
     notes = Footnotes(item for row in rows for item in row.figures)
-    cells = [(row.name, *(_cell(item, notes) for item in row.figures)) for row in rows]
+    cells: list[list[str | Text]] = [[row.name, *(_cell(item, notes) for item in row.figures)] for row in rows]
     parts = [heading("Latency"), columns(("", *STATISTICS), cells, "llllll")]
     parts += [paragraph(line, "dim") for line in notes.lines]
     parts.append(paragraph(f"Requests: {fates(result)}."))
@@ -111,7 +112,14 @@ def _costs(result: Result) -> list[RenderableType]:
     if not rows:
         return []
     notes = Footnotes(item for row in rows for item in (row.per_output, row.per_total, row.per_year))
-    head = ("", "per M\noutput tokens", "per M tokens\nin and out", "per year", "per\nGPU-h", "per year above\nthe cheapest")
+    head = (
+        "",
+        "per M\noutput tokens",
+        "per M tokens\nin and out",
+        "per year",
+        "per\nGPU-h",
+        "per year above\nthe cheapest",
+    )
     cells = [_cost_cells(row, notes) for row in rows]
     parts = [heading("Cost"), columns(head, cells, "llllll")]
     parts += [paragraph(line, "dim") for line in (*notes.lines, BASIS)]
@@ -148,10 +156,9 @@ def _assumptions(result: Result, path: Path) -> list[RenderableType]:
 
 
 def _files(result: Result, path: Path, cached: bool) -> list[RenderableType]:
-    wall_s = result.manifest.get("wall_s")
-    events = result.manifest.get("events", {})
-    work = f"{events['requests']:,} requests, {events['engine_steps']:,} engine steps" if events else ""
+    wall_s, events = result.manifest.get("wall_s"), result.manifest.get("events", {})
     spent = "read from there: nothing has changed since it was simulated" if cached else ""
-    if not cached and wall_s is not None:
-        spent = f"simulated in {number(wall_s)} s" + (f" ({work})" if work else "")
+    if not cached and wall_s is not None and events.get("requests"):
+        work = f"{events['requests']:,} requests, {events['engine_steps']:,} engine steps"
+        spent = f"simulated in {number(wall_s)} s ({work})"
     return [Text(""), paragraph(f"Run directory: {path}" + (f", {spent}" if spent else ""), indent=0)]

@@ -80,15 +80,23 @@ def latency_rows(result: Result) -> list[LatencyRow]:
     for stem, name, meaning in LATENCIES:
         found = [known.get(f"{stem}_{statistic}_s") for statistic in STATISTICS]
         if any(item is not None for item in found):
-            figures = (Figure("n/a", note="it was not computed") if item is None else metric_figure(item) for item in found)
+            figures = (
+                Figure("n/a", note="it was not computed") if item is None else metric_figure(item) for item in found
+            )
             rows.append(LatencyRow(name, meaning, tuple(figures)))
     return rows
 
 
 def rows_of(result: Result, wanted: Sequence[tuple[str, str]]) -> list[Row]:
-    """Those of the wanted figures that the result holds; remarks shared with the verdict are left out."""
+    """Those of the wanted figures that the result holds."""
     known = metrics_of(result)
     return [Row(words, metric_figure(known[name])) for name, words in wanted if name in known]
+
+
+def warnings_of(result: Result) -> list[str]:
+    """Warnings, without the one that the verdict already gives."""
+    said = "" if result.infeasible is None else str(result.infeasible)
+    return [warning for warning in result.warnings if warning != said]
 
 
 def fates(result: Result) -> str:

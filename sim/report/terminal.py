@@ -16,6 +16,7 @@ from rich.text import Text
 
 WIDTH = 100
 NARROWEST, WIDEST = 72, 110
+WORD = 9  # columns that may be broken keep room for a word
 Align = Literal["left", "right"]
 Cell = str | Text
 
@@ -52,13 +53,17 @@ def paragraph(text: str, style: str = "", indent: int = 2) -> RenderableType:
 
 def bullets(sentences: Iterable[str], mark: str = "-") -> list[RenderableType]:
     """One item per sentence, with a hanging indent."""
+    return marked((mark, sentence) for sentence in sentences)
+
+
+def marked(items: Iterable[tuple[str, str]], style: str = "") -> list[RenderableType]:
+    """Items behind marks of their own, with a hanging indent."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    rows = [Text(sentence) for sentence in sentences]
-    for row in rows:
-        grid.add_row(mark, row)
-    return [Padding(grid, (0, 0, 0, 2))] if rows else []
+    for mark, text in items:
+        grid.add_row(Text(mark, style=style), Text(text, style=style))
+    return [Padding(grid, (0, 0, 0, 2))] if grid.row_count else []
 
 
 def columns(
@@ -78,7 +83,14 @@ def columns(
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     for index, title in enumerate(head):
         right = index < len(align) and align[index] == "r"
-        table.add_column(Text(title), justify="right" if right else "left", no_wrap=index not in wrap, overflow="fold")
+        breaks = index in wrap
+        table.add_column(
+            Text(title),
+            justify="right" if right else "left",
+            no_wrap=not breaks,
+            min_width=WORD if breaks else None,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return Padding(table, (0, 0, 0, 2))

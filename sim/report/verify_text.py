@@ -12,12 +12,12 @@ from sim.report.figures import decimals_of, number
 from sim.report.terminal import columns, paragraph, render
 from sim.study.verify.check import Check
 
-HEAD = ("closed form", "figure", "unit", "theory", "simulation", "95 % interval", "z", "rule", "verdict")
+HEAD = ("closed form", "unit", "theory", "simulation", "95 % interval", "z", "verdict")
 
 
 def verify_text(checks: Sequence[Check]) -> str:
     """The verification table and its sum."""
-    return render([columns(HEAD, _rows(checks), "lllrrrrll", wrap=(0, 1), gap=1), Text(""), paragraph(summary(checks))])
+    return render([columns(HEAD, _rows(checks), "llrrrrl", wrap=(0,), gap=1), Text(""), paragraph(summary(checks))])
 
 
 def verify_dict(checks: Sequence[Check]) -> dict[str, Any]:
@@ -40,25 +40,24 @@ def summary(checks: Sequence[Check]) -> str:
 
 
 def _rows(checks: Sequence[Check]) -> list[tuple[str | Text, ...]]:
+    """One line per figure under the name of its closed form; a rule other than z stands beside the verdict."""
     rows: list[tuple[str | Text, ...]] = []
-    previous = ""
-    for check in checks:
+    for index, check in enumerate(checks):
+        if index == 0 or check.name != checks[index - 1].name:
+            rows.append((Text(check.name, style="bold"), *[""] * (len(HEAD) - 1)))
         decimals = _decimals(check)
-        interval = "" if check.low is None or check.high is None else _interval(check.low, check.high, decimals)
+        verdict = check.verdict if check.rule == "z" else f"{check.verdict} ({check.rule.removeprefix('within ')})"
         rows.append(
             (
-                "" if check.name == previous else check.name,
-                check.what,
+                f"  {check.what}",
                 check.unit,
                 number(check.theory, decimals),
                 number(check.simulation, decimals),
-                interval,
+                "" if check.low is None or check.high is None else _interval(check.low, check.high, decimals),
                 "" if check.z is None else f"{check.z:+.1f}",
-                check.rule,
-                Text(check.verdict, style="green" if check.passed else "bold red"),
+                Text(verdict, style="green" if check.passed else "bold red"),
             )
         )
-        previous = check.name
     return rows
 
 

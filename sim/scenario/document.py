@@ -24,12 +24,12 @@ class Document:
     ----------
     path : where it was read.
     values : top-level mapping, plain Python values.
-    lines : dotted key to line number, from 1.
+    lines : dotted key to the file and line (from 1) where it stands: inherited keys stand in another file.
     """
 
     path: Path
     values: dict[str, Any]
-    lines: Mapping[str, int]
+    lines: Mapping[str, tuple[str, int]]
 
 
 def read_document(path: Path) -> Document:
@@ -51,7 +51,7 @@ def read_document(path: Path) -> Document:
         raise ScenarioError(f"cannot be read: {reason}", file=file) from None
     try:
         values = _yaml().load(text)
-        root = _yaml().compose(text)
+        lines = {key: (file, line) for key, line in _lines(_yaml().compose(text), "", {})}
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         raise ScenarioError(f"is no valid YAML: {error.problem or error.context}", file=file, line=line) from None
@@ -61,7 +61,7 @@ def read_document(path: Path) -> Document:
         raise ScenarioError("is empty", file=file, valid="a mapping with at least `model` and `workload`")
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ScenarioError("must hold a mapping of keys", file=file, valid="`model:`, `workload:`, ...")
-    return Document(path, values, dict(_lines(root, "")))
+    return Document(path, values, lines)
 
 
 def parse_value(text: str) -> object:
@@ -81,15 +81,27 @@ def _yaml() -> YAML:
     return YAML(typ="safe", pure=True)
 
 
-def _lines(node: Node | None, prefix: str) -> Iterator[tuple[str, int]]:
+def _lines(node: Node | None, prefix: str, finished: dict[int, bool]) -> Iterator[tuple[str, int]]:
+    """Dotted keys with their lines; what an alias repeats counts where it first stands.
+
+    Raises
+    ------
+    ValueError : something holds itself.
+    """
+    if id(node) in finished:
+        if not finished[id(node)]:
+            raise ValueError(f"{prefix} holds itself")
+        return
+    finished[id(node)] = False
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if isinstance(key, ScalarNode):
                 dotted = f"{prefix}.{key.value}" if prefix else str(key.value)
                 yield dotted, key.start_mark.line + 1
-                yield from _lines(value, dotted)
+                yield from _lines(value, dotted, finished)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
             dotted = f"{prefix}.{index}"
             yield dotted, value.start_mark.line + 1
-            yield from _lines(value, dotted)
+            yield from _lines(value, dotted, finished)
+    finished[id(node)] = True

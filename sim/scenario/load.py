@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from sim.errors import ScenarioError
 from sim.scenario.document import Document, read_document
 from sim.scenario.merge import merged, replaced
-from sim.scenario.problems import first_problem
+from sim.scenario.problems import Lines, first_problem
 from sim.scenario.scenario import Scenario
 
 MAX_DEPTH = 8
@@ -45,7 +46,7 @@ def parse(values: Mapping[str, Any], file: str = "") -> Scenario:
     ------
     ScenarioError : an unknown key or a value that is not valid.
     """
-    return validated(Scenario, dict(values), file, {})
+    return validated(Scenario, deepcopy(dict(values)), file, {})
 
 
 def changed(scenario: AnyScenario, changes: Mapping[str, Any]) -> AnyScenario:
@@ -56,7 +57,7 @@ def changed(scenario: AnyScenario, changes: Mapping[str, Any]) -> AnyScenario:
     return validated(type(scenario), raw, scenario.file, {})
 
 
-def validated(kind: type[AnyScenario], raw: dict[str, Any], file: str, lines: Mapping[str, int]) -> AnyScenario:
+def validated(kind: type[AnyScenario], raw: dict[str, Any], file: str, lines: Lines) -> AnyScenario:
     """Validate plain data; the first problem becomes one `ScenarioError`."""
     try:
         scenario = kind.model_validate(raw)
@@ -68,11 +69,11 @@ def validated(kind: type[AnyScenario], raw: dict[str, Any], file: str, lines: Ma
 
 
 def _with_bases(document: Document, chain: tuple[Path, ...]) -> Document:
-    """The document with the values of its `base:` files underneath."""
+    """The document with the values of its `base:` files underneath, and without keys that hold nothing."""
     if "base" not in document.values:
-        return document
+        return Document(document.path, merged({}, document.values), document.lines)
     base = document.values["base"]
-    line = document.lines.get("base")
+    _, line = document.lines["base"]
     if not isinstance(base, str) or not base:
         raise ScenarioError(
             "must name a scenario file", key="base", value=base, valid="a path", file=str(document.path), line=line
@@ -85,5 +86,4 @@ def _with_bases(document: Document, chain: tuple[Path, ...]) -> Document:
         raise ScenarioError("there is no such file", key="base", value=base, file=str(document.path), line=line)
     under = _with_bases(read_document(path), chain)
     own = {key: value for key, value in document.values.items() if key != "base"}
-    own_lines = {key: line for key, line in document.lines.items() if key != "base"}
-    return Document(document.path, merged(under.values, own), own_lines)
+    return Document(document.path, merged(under.values, own), {**under.lines, **document.lines})

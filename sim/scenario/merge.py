@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from numbers import Integral
 from typing import Any, Final
 
 from sim.errors import ScenarioError
@@ -21,23 +23,24 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         if value is None:
             result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(below, Mapping) and not _other_kind(below, value):
-            result[key] = merged(below, value)
+        elif isinstance(value, Mapping):
+            inherited = below if isinstance(below, Mapping) and not _other_kind(below, value) else {}
+            result[key] = merged(inherited, value)
         else:
             result[key] = value
     return result
 
 
-def replaced(values: Mapping[str, Any], key: str, value: object, file: str = "") -> dict[str, Any]:
-    """A copy with the value at one dotted key replaced (or removed, for None).
+def replaced(values: Mapping[str, Any], key: object, value: object, file: str = "") -> dict[str, Any]:
+    """A copy with the value at one dotted key replaced (or removed, for None); numpy's whole numbers become plain.
 
     Raises
     ------
-    ScenarioError : the key is empty, or leads through something that holds no keys.
+    ScenarioError : the key is no text or empty, or leads through something that holds no keys.
     """
+    if not isinstance(key, str) or not all(key.split(".")):
+        raise ScenarioError("is no dotted key", key=str(key) or "''", valid="such as run.seed", file=file)
     parts = key.split(".")
-    if not all(parts):
-        raise ScenarioError("is no dotted key", key=key or "''", valid="such as run.seed", file=file)
     result = dict(values)
     at = result
     for depth, part in enumerate(parts[:-1]):
@@ -52,7 +55,7 @@ def replaced(values: Mapping[str, Any], key: str, value: object, file: str = "")
     if value is None:
         at.pop(parts[-1], None)
     else:
-        at[parts[-1]] = value
+        at[parts[-1]] = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else deepcopy(value)
     return result
 
 

@@ -11,25 +11,28 @@ from pydantic_core import ErrorDetails
 
 from sim.errors import ScenarioError, nearest
 
+Lines = Mapping[str, tuple[str, int]]  # dotted key to the file and line where it stands
 _LIMITS = (("ge", ">= "), ("gt", "> "), ("le", "<= "), ("lt", "< "))
 
 
 def first_problem(
-    error: ValidationError, kind: type[BaseModel], raw: Mapping[str, Any], file: str, lines: Mapping[str, int]
+    error: ValidationError, kind: type[BaseModel], raw: Mapping[str, Any], file: str, lines: Lines
 ) -> ScenarioError:
     """The most telling problem of a failed validation: an unknown key first, since it often explains the others."""
     details = sorted(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
     detail, others = details[0], len(details) - 1
     words = _words(detail, kind)
     more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
-    key = ".".join(part for part in (_dotted(detail["loc"], raw), words.key_end) if part)
+    dotted = _dotted(detail["loc"], raw, missing=detail["type"] == "missing")
+    key = ".".join(part for part in (dotted, words.key_end) if part)
+    place = _place(key, lines) or (file, None)
     return ScenarioError(
         words.problem + more,
         key=key,
         value=detail["input"] if words.with_value else ...,
         valid=words.valid,
-        file=file,
-        line=_line(key, lines),
+        file=place[0],
+        line=place[1],
         nearest=words.nearest,
     )
 
@@ -115,13 +118,15 @@ def _plain(detail: ErrorDetails) -> str:
         "dict_type": "must be a mapping of keys",
         "tuple_type": "must be a list",
         "list_type": "must be a list",
+        "too_short": "has too few entries",
+        "too_long": "has too many entries",
     }
     text = detail["msg"]
     return words.get(detail["type"], text[:1].lower() + text[1:])
 
 
-def _dotted(loc: Sequence[int | str], raw: object) -> str:
-    """The dotted key of an error: its location without the tags of unions."""
+def _dotted(loc: Sequence[int | str], raw: object, *, missing: bool) -> str:
+    """The dotted key of an error: its location without the tags of unions; only a missing key is not in the data."""
     parts: list[str] = []
     for index, element in enumerate(loc):
         last = index == len(loc) - 1
@@ -131,13 +136,13 @@ def _dotted(loc: Sequence[int | str], raw: object) -> str:
         elif isinstance(raw, Sequence) and isinstance(element, int):
             parts.append(str(element))
             raw = raw[element] if element < len(raw) else None
-        elif last and isinstance(raw, Mapping):
-            parts.append(str(element))  # a missing key
+        elif last and missing:
+            parts.append(str(element))
     return ".".join(parts)
 
 
-def _line(key: str, lines: Mapping[str, int]) -> int | None:
-    """Line of the key, or of the nearest key above it."""
+def _place(key: str, lines: Lines) -> tuple[str, int] | None:
+    """File and line of the key, or of the nearest key above it."""
     while key:
         if key in lines:
             return lines[key]

@@ -1,8 +1,9 @@
 """What one replica can carry at most, before anything is simulated.
 
-A bound, not a prediction: every seat is always taken, every rank prefills whenever another does, and nothing waits. It
-serves to refuse loads that no simulation needs to be run for, and to say how many replicas would carry them. The
-throughput inside a service level comes from the simulation alone.
+A bound, not a prediction: every seat is always taken, prompts fill the token budget of the steps that compute them,
+every rank prefills whenever another does, and nothing waits. It serves to refuse loads that no simulation needs to be
+run for, and to say how many replicas would carry them. The throughput inside a service level comes from the simulation
+alone.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def capacity_bound(
     """Bound for requests of the mean lengths; KV holds the prompt and half the output on average.
 
     The seconds a request costs are its share of the decode steps at the largest batch, plus what its prompt adds to the
-    steps that compute it, both shared by all ranks and microbatches.
+    steps that compute it, both shared by all ranks and microbatches; and never less than its share of steps that do
+    nothing but prefill.
     """
     limits = cluster.limits
     lanes = limits.data_parallel_size * limits.pipeline_parallel_size
@@ -51,12 +53,23 @@ def capacity_bound(
     above = bool(cap) and held_tokens >= cap
     ranks = limits.data_parallel_size
     decode_s = law.mixed_s(seqs, context, capped, above, ()) + law.shared_s(seqs * ranks, seqs, prefill=False)
-    chunk = max(1, min(round(mean_input_tokens), limits.max_num_batched_tokens - seqs))
-    mixed_s = law.mixed_s(seqs, context, capped, above, ((chunk, 0),))
-    mixed_s += law.shared_s((seqs + chunk) * ranks, seqs + chunk, prefill=True)
-    chunks = mean_input_tokens / chunk
-    request_s = (mean_output_tokens * decode_s / seqs + chunks * max(0.0, mixed_s - decode_s)) / lanes
+    prompts = _prompts(round(mean_input_tokens), min(limits.max_num_batched_tokens - seqs, seqs * mean_input_tokens))
+    tokens = sum(new for new, _ in prompts)
+    mixed_s = law.mixed_s(seqs, context, capped, above, prompts)
+    mixed_s += law.shared_s((seqs + tokens) * ranks, seqs + tokens, prefill=True)
+    prefill_s = law.mixed_s(0, 0, 0, any_above=False, prefills=prompts)
+    prefill_s += law.shared_s(tokens * ranks, tokens, prefill=True)
+    steps = mean_input_tokens / tokens
+    decoding_s = max(0.0, mean_output_tokens - 1.0) * decode_s / seqs  # the first token comes out of the prefill
+    request_s = max(decoding_s + steps * max(0.0, mixed_s - decode_s), steps * prefill_s) / lanes
     return CapacityBound(1.0 / request_s, seqs_per_rank)
+
+
+def _prompts(each_tokens: int, budget_tokens: float) -> tuple[tuple[int, int], ...]:
+    """Prompts of one step that fill its budget, the last one in part: (tokens computed, tokens before)."""
+    each, budget = max(1, each_tokens), max(1, int(budget_tokens))
+    whole, rest = divmod(budget, each)
+    return ((each, 0),) * whole + (((rest, 0),) if rest else ())
 
 
 def hopeless(bound: CapacityBound, rate_rps: float | None, replicas: int) -> Infeasible | None:

@@ -51,34 +51,57 @@ def check(scenario: Scenario) -> Check:
         return Check(planned, None, reason, None, 0.0)
     built = build(scenario)
     workload = built.workload
-    too_long, shortest = _lengths(built, scenario.run.seed)
-    bound = capacity_bound(built.law, built.cluster, workload.mean_input_tokens, workload.mean_output_tokens)
-    reason = _request_too_long(planned, too_long, shortest) or hopeless(
-        bound, workload.mean_rate_rps, scenario.deployment.replicas
-    )
-    return Check(planned, built, reason, bound, too_long)
+    drawn = _lengths(built, scenario.run.seed)
+    means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
+    bound = capacity_bound(built.law, built.cluster, *means)
+    rate_rps = None if workload.mean_rate_rps is None else workload.mean_rate_rps * (1.0 - drawn.too_long_frac)
+    reason = _request_too_long(planned, drawn) or hopeless(bound, rate_rps, scenario.deployment.replicas)
+    return Check(planned, built, reason, bound, drawn.too_long_frac)
 
 
-def _lengths(built: Built, seed: int) -> tuple[float, int]:
-    """(share of requests that no engine of this plan admits, shortest) among the first requests."""
-    drawn = islice(built.workload.lengths_stream(Streams(seed)), LENGTH_SAMPLE)
-    totals = np.array([input_tokens + output_tokens for input_tokens, output_tokens in drawn])
-    limit = built.cluster.limits.longest_request_tokens
-    return float((totals > limit).mean()), int(totals.min())
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    """What the first requests say.
+
+    Attributes
+    ----------
+    too_long_frac : share that no engine of this plan admits.
+    shortest_tokens : input and output tokens of the shortest.
+    means : mean input and output tokens of those that are admitted, or of all when none is.
+    """
+
+    too_long_frac: float
+    shortest_tokens: int
+    means: tuple[float, float]
 
 
-def _request_too_long(planned: Planned, too_long_frac: float, shortest: int) -> Infeasible | None:
+def _lengths(built: Built, seed: int) -> _Lengths:
+    drawn = np.array(list(islice(built.workload.lengths_stream(Streams(seed)), LENGTH_SAMPLE)))
+    totals = drawn.sum(axis=1)
+    admitted = totals <= built.cluster.limits.longest_request_tokens
+    mean_input, mean_output = (drawn[admitted] if admitted.any() else drawn).mean(axis=0).tolist()
+    return _Lengths(float((~admitted).mean()), int(totals.min()), (mean_input, mean_output))
+
+
+def _request_too_long(planned: Planned, drawn: _Lengths) -> Infeasible | None:
     """The named result when not even the shortest request fits."""
-    if too_long_frac < 1.0:
+    if drawn.too_long_frac < 1.0:
         return None
+    shortest = drawn.shortest_tokens
     by_cache = planned.memory.kv_tokens_per_rank < planned.max_model_len
     limit = planned.longest_request_tokens
-    why = "the KV pool of one attention rank" if by_cache else "the longest request that the engine accepts"
+    why = "the KV pool of one attention rank holds" if by_cache else "the engine accepts at most"
     return Infeasible(
         "request_too_long",
-        f"Every request is too long: the shortest has {shortest:,} tokens and {why} holds {limit:,}.",
-        "Shard the cache (pipeline stages, fewer data-parallel ranks), store it in FP8, or shorten requests."
-        if by_cache
-        else f"Raise max_model_len to at least {shortest:,} tokens, or shorten requests.",
+        f"Every request is too long: the shortest has {shortest:,} tokens and {why} {limit:,}.",
+        _what_would_admit(planned, shortest, by_cache=by_cache),
         {"shortest_request_tokens": float(shortest), "longest_admissible_tokens": float(limit)},
     )
+
+
+def _what_would_admit(planned: Planned, shortest: int, *, by_cache: bool) -> str:
+    if shortest > planned.spec.max_context_tokens:
+        return f"Shorten requests: the context of {planned.spec.name} is {planned.spec.max_context_tokens:,} tokens."
+    if by_cache:
+        return "Shard the cache (pipeline stages, fewer data-parallel ranks), store it in FP8, or shorten requests."
+    return f"Raise max_model_len to at least {shortest:,} tokens, or shorten requests."

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from sim.catalog import models
 from sim.catalog.tables import Fact, table
+from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
+from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
@@ -61,12 +63,23 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
 
 
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
+    chosen = scenario.reliability
     open_keys = tuple(key for key in CLIENT_KEYS if getattr(scenario.router, key) is None)
     yield from _rows("reliability", "client", only=open_keys or ("",))
-    if scenario.reliability.faults or scenario.reliability.inject:
+    if chosen.faults and chosen.node_faults_per_1000_node_days is None:
         yield from _rows("reliability", "node_faults")
-        yield from _rows("reliability", f"repair_{scenario.reliability.repair}")
-        yield from _rows("reliability", "restart")
+    if chosen.faults or chosen.inject:
+        yield from _rows("reliability", f"repair_{chosen.repair}")
+        yield from _rows("reliability", "restart", only=tuple(_restart(chosen)) or ("",))
+
+
+def _restart(chosen: Reliability) -> Iterator[str]:
+    """Parts of detection and restart that the scenario leaves to the catalog."""
+    if chosen.detect_s is None:
+        yield "detect_s"
+    for part in RESTART_PARTS:
+        if getattr(chosen.restart, part) is None:
+            yield "load_bandwidth_gb_per_s" if part == "weight_load_s" else part
 
 
 def _model(name: str) -> Iterator[tuple[str, Fact]]:

@@ -26,10 +26,10 @@ def latency_metrics(option: str, outcomes: Sequence[Outcome], note: str = "") ->
     for name in outcomes[0].record.histograms:
         histograms = [outcome.record.histograms[name] for outcome in outcomes]
         stem = name.removesuffix("_s")
-        yield _metric(option, f"{stem}_mean_s", _mean(histograms), note)
+        yield Metric.of(option, f"{stem}_mean_s", "s", _mean(histograms), note)
         bins = bins_of(histograms)
         for p in QUANTILES:
-            yield _metric(option, f"{stem}_p{100 * p:g}_s", pooled_quantile(bins, p), note)
+            yield Metric.of(option, f"{stem}_p{100 * p:g}_s", "s", pooled_quantile(bins, p), note)
 
 
 def bins_of(histograms: Sequence[LogHistogram]) -> Bins:
@@ -48,8 +48,3 @@ def _mean(histograms: Sequence[LogHistogram]) -> Estimate:
     if not filled:
         return Estimate(None, note="nothing was measured")
     return ratio_interval([item.sum for item in filled], [float(item.count) for item in filled])
-
-
-def _metric(option: str, name: str, estimate: Estimate, note: str) -> Metric:
-    notes = "; ".join(text for text in (estimate.note, note) if text)
-    return Metric(option, name, "s", estimate.value, estimate.low, estimate.high, notes)

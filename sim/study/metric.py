@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf
+
+from sim.stats.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +32,15 @@ class Metric:
     def as_dict(self) -> dict[str, object]:
         """Plain form for JSON and tables."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, option: str, name: str, unit: str, estimate: Estimate, note: str = "") -> Metric:
+        """The metric for an estimate of a quantity that is never negative, and at most 1 if it is a fraction.
+
+        The ends of Student's interval know nothing of such bounds; beyond them it holds no possible value.
+        """
+        top = 1.0 if unit == "fraction" else inf
+        value, low, high = (
+            None if end is None else min(max(end, 0.0), top) for end in (estimate.value, estimate.low, estimate.high)
+        )
+        return cls(option, name, unit, value, low, high, "; ".join(text for text in (estimate.note, note) if text))

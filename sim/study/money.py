@@ -12,6 +12,7 @@ from sim.cost.option import NOTHING_DELIVERED, CostOption
 from sim.cost.options import options, priceable
 from sim.cost.parameters import CostParameters, parameters
 from sim.cost.power import PowerModel, TimeShares
+from sim.cost.price_book import api_price
 from sim.cost.tokens import TokenRates, effective_usd_per_mtok
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import node_of
@@ -22,6 +23,7 @@ from sim.study.metric import Metric
 from sim.study.rates import Rate
 from sim.study.window import Window
 
+BILLED = "the provider's bill for the tokens delivered within the service level, no more"
 GOOD_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.good_tokens, lambda w: w.seconds)
 GOOD_TOTAL = Rate("total", "tokens/s", lambda w: w.totals.good_tokens + w.totals.good_input_tokens, lambda w: w.seconds)
 
@@ -80,11 +82,23 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
         api_provider=scenario.pricing.api_provider,
     )
     metrics = [
-        Metric(scenario.name, "node_power_mean_kw", "kW", node_kw.value, node_kw.low, node_kw.high, node_kw.note),
+        Metric.of(scenario.name, "node_power_mean_kw", "kW", node_kw),
         *(metric for option in priced for metric in _figures(option, output, total, note)),
     ]
     used = [item for option in priced for item in option.inputs]
     return Money(priced, tuple(metrics), tuple(used), tuple(_unpriced(scenario, terms)))
+
+
+def check_prices(scenario: Scenario) -> None:
+    """Refuse, before anything is simulated, prices with which nothing could be priced.
+
+    Raises
+    ------
+    CatalogError, ScenarioError : a price is out of range, or the provider does not sell the model.
+    """
+    parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
+    if scenario.pricing.api_provider is not None:
+        api_price(scenario.model.name, scenario.pricing.api_provider)
 
 
 def power_model(scenario: Scenario) -> PowerModel:
@@ -122,7 +136,8 @@ def _shares(window: Window, span_s: float) -> TimeShares:
 def _figures(option: CostOption, output: Estimate, total: Estimate, note: str) -> Iterator[Metric]:
     """Cost figures of one option; an API's cost per token is its price and has no interval."""
     name = option.option
-    yield Metric(name, "cost_usd_per_year", "USD/year", option.usd_per_year)
+    billed = "" if option.usd_per_gpu_hour is not None else BILLED
+    yield Metric(name, "cost_usd_per_year", "USD/year", option.usd_per_year, note=billed)
     if option.usd_per_gpu_hour is not None:
         yield Metric(name, "cost_usd_per_gpu_hour", "USD/GPU/h", option.usd_per_gpu_hour)
     fixed = option.usd_per_gpu_hour is not None

@@ -9,15 +9,19 @@ from sim.engine.cluster import Outcome
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.steptime.caveats import law_caveats
+from sim.units import HOUR_S
 
 FEW_REPLICATIONS = 10
+UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at the end hardly move a percentile
 
 
 def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
+    yield from _window(scenario, outcomes)
+    yield from _price(scenario, found)
     yield from _extrapolation(found, outcomes)
-    yield from _replications(scenario, len(outcomes))
+    yield from _replications(scenario, outcomes)
     yield from _faults(scenario, outcomes)
 
 
@@ -38,8 +42,8 @@ def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"Step times: {caveat}"
 
 
-def _replications(scenario: Scenario, count: int) -> Iterator[str]:
-    trace = scenario.workload.trace
+def _replications(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    trace, count = scenario.workload.trace, len(outcomes)
     if trace is not None:
         varied = trace.dequantise_s is not None or trace.thin_frac < 1.0 or trace.replicate > 1
         if count > 1 and not varied:
@@ -49,6 +53,8 @@ def _replications(scenario: Scenario, count: int) -> Iterator[str]:
         return
     if count == 1:
         yield f"One replication gives no interval; set run.replications to at least {FEW_REPLICATIONS}."
+    elif all(outcome.record.totals == outcomes[0].record.totals for outcome in outcomes):
+        yield "Every replication came out the same, so the intervals have no width and say nothing."
     elif count < FEW_REPLICATIONS:
         yield f"{count} replications give wide intervals; {FEW_REPLICATIONS} or more are usual."
     if scenario.run.warmup_s == 0.0:
@@ -68,6 +74,39 @@ def _requests(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"{failed:,} requests failed or were abandoned after all retries; they are in no latency figure."
 
 
+def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Where the measured window does not show what the load would come to."""
+    early = sum(outcome.end_s <= scenario.run.warmup_s for outcome in outcomes)
+    if early and scenario.run.warmup_s > 0.0:
+        yield (
+            f"In {early} of {len(outcomes)} replications the load ended before the warm-up of "
+            f"{scenario.run.warmup_s:g} s: rates cover their whole run, latencies nothing of it; shorten run.warmup_s."
+        )
+    arrived = sum(outcome.record.totals.arrived - outcome.record.opened.arrived for outcome in outcomes)
+    unfinished = sum(outcome.unfinished for outcome in outcomes)
+    if unfinished > UNFINISHED_FRAC * arrived:
+        yield (
+            f"{unfinished:,} requests were under way at the end, where {arrived:,} arrived in the measured time: they "
+            "are in no latency figure, which leans towards requests that end early; simulate longer."
+        )
+
+
+def _price(scenario: Scenario, found: Check) -> Iterator[str]:
+    """What changes the meaning of goodput and cost."""
+    slo, layout = scenario.slo, found.planned.layout
+    if slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None:
+        yield (
+            "No service level is set (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms): every completed request counts as good, "
+            "so goodput, attainment and cost say nothing about latency."
+        )
+    unused = layout.num_nodes * layout.gpus_per_node - layout.num_gpus
+    if unused:
+        yield (
+            f"Each replica leaves {unused} of the {layout.num_nodes * layout.gpus_per_node} GPUs of its nodes unused; "
+            "they are paid for, and replicas share no node."
+        )
+
+
 def _faults(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
     faults = sum(outcome.record.totals.node_faults for outcome in outcomes)
     idle = sum(outcome.idle_hits for outcome in outcomes)
@@ -75,6 +114,12 @@ def _faults(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield (
             "No node failed in the simulated time: failures come days apart, so this run says nothing about them. "
             "Inject one (reliability.inject) to see what it does."
+        )
+    if faults:
+        hours = sum(outcome.end_s for outcome in outcomes) / HOUR_S
+        yield (
+            f"{faults:,} node faults fell into {hours:.3g} simulated hours: throughput and cost per token are those of "
+            "such a time, not of a year."
         )
     if idle:
         yield f"{idle} injected faults met a node that was not in service and did nothing."

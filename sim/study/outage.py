@@ -8,6 +8,7 @@ from sim.engine.cluster import Outcome
 from sim.errors import SimError
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import build
+from sim.simulation.check import check
 from sim.stats.mean import mean_interval
 from sim.study.metric import Metric
 from sim.study.replicate import replicate
@@ -26,8 +27,11 @@ def one_lost_gpu(
 
     Raises
     ------
-    SimError : the run is too short to see the replica come back.
+    SimError : nothing fits, or the run is too short to see the fault and the replica come back.
     """
+    found = check(scenario)
+    if found.built is None:
+        raise SimError(str(found.infeasible))
     run = scenario.run
     at_s = run.warmup_s + FAULT_AT * (run.horizon_s - run.warmup_s)
     faulty = scenario.with_(
@@ -44,6 +48,8 @@ def one_lost_gpu(
             f"the outage of {needed_s:.0f} s does not end before run.horizon_s = {run.horizon_s:g}: simulate longer"
         )
     outcomes = replicate(faulty, workers=workers, progress=progress)
+    if not all(outcome.outages for outcome in outcomes):
+        raise SimError(f"the load ends before the fault at {at_s:.0f} s: send more requests or shorten run.horizon_s")
     return list(_figures(scenario.name, built.planned.layout.num_gpus, outcomes))
 
 
@@ -59,7 +65,7 @@ def _figures(option: str, gpus: int, outcomes: Sequence[Outcome]) -> Iterator[Me
     }
     for (name, unit), values in columns.items():
         estimate = mean_interval(values)
-        yield Metric(option, name, unit, estimate.value, estimate.low, estimate.high, estimate.note)
+        yield Metric.of(option, name, unit, estimate)
 
 
 def _down_s(outcome: Outcome) -> float:

@@ -18,7 +18,8 @@ def overload(outcomes: Sequence[Outcome], windows: Sequence[Window], replicas: i
 
     A cluster falls behind when, over the measured window, more than 5 % of the requests that arrived neither completed
     nor were refused, and in the end more of them wait than run, or clients gave up on them. Time out of service does
-    not count as overload: a run with an outage is judged by its other replications.
+    not count as overload: a study with outages is judged by the replications without one; where there is none, the
+    share of time out of service is added to the 5 %.
     """
     pairs = list(zip(outcomes, windows, strict=True))
     pairs = [(outcome, window) for outcome, window in pairs if not outcome.outages] or pairs
@@ -31,17 +32,20 @@ def overload(outcomes: Sequence[Outcome], windows: Sequence[Window], replicas: i
     running = sum(outcome.record.timeline[-1][1] for outcome in judged)
     waiting = sum(outcome.record.timeline[-1][2] for outcome in judged)
     behind = arrived - served
-    if behind <= EXCESS_FRAC * arrived or (waiting <= running and gave_up <= EXCESS_FRAC * arrived):
-        return None
     seconds = sum(window.seconds for window in windows)
+    down_frac = sum(window.totals.down_s for window in windows) / (seconds * replicas)
+    allowed = (EXCESS_FRAC + down_frac) * arrived
+    if behind <= allowed or (waiting <= running and gave_up <= allowed):
+        return None
     offered = arrived / seconds
     carried = sum(window.totals.completed for window in windows) / seconds
-    needed = ceil(replicas * offered / carried) if carried > 0.0 else 0
+    needed = ceil(replicas * (1.0 - down_frac) * offered / carried) if carried > 0.0 else 0
+    grew = f"the queue grew to {waiting / len(judged):,.0f} waiting requests"
     return Infeasible(
         "over_capacity",
         f"The offered load of {offered:.3g} requests/s is above capacity: {replicas} replica(s) completed "
-        f"{carried:.3g} requests/s while the queue grew to {waiting / len(judged):,.0f} waiting requests, so latencies "
-        f"depend on how long the run lasts.",
+        f"{carried:.3g} requests/s while {grew if waiting > gave_up else f'clients gave up on {gave_up:,}'}, so "
+        f"latencies depend on how long the run lasts.",
         f"At least {needed} replicas are needed, or at most {carried:.3g} requests/s."
         if needed
         else "Nothing completed: reduce the load.",

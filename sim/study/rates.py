@@ -104,8 +104,7 @@ RATES: tuple[Rate, ...] = (
 def rate_metrics(option: str, windows: Sequence[Window]) -> Iterator[Metric]:
     """Every rate, with its interval."""
     for rate in RATES:
-        estimate = rate.estimate(windows)
-        yield Metric(option, rate.metric, rate.unit, estimate.value, estimate.low, estimate.high, estimate.note)
+        yield Metric.of(option, rate.metric, rate.unit, rate.estimate(windows))
 
 
 def rates_by_replication(windows: Sequence[Window]) -> dict[str, list[float]]:

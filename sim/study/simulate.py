@@ -16,7 +16,7 @@ from sim.study.assumptions import assumed_inputs
 from sim.study.latency import latency_metrics
 from sim.study.manifest import manifest_of
 from sim.study.metric import Metric
-from sim.study.money import Money, price
+from sim.study.money import Money, check_prices, price
 from sim.study.notes import notes
 from sim.study.overload import overload
 from sim.study.rates import rate_metrics, rates_by_replication
@@ -51,6 +51,7 @@ def simulate(scenario: Scenario, *, workers: int = 0, progress: Progress | None 
     if found.infeasible is not None or found.built is None:
         manifest = manifest_of(scenario, [], time.perf_counter() - begun, 1)
         return Result(scenario, "infeasible", found.infeasible, manifest=manifest)
+    check_prices(scenario)
     outcomes = replicate(scenario, workers=workers, progress=progress)
     manifest = manifest_of(scenario, outcomes, time.perf_counter() - begun, worker_count(workers))
     return summarise(scenario, found, outcomes, manifest)

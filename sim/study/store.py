@@ -14,9 +14,13 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -25,11 +29,13 @@ from sim.measure.histogram import LogHistogram
 from sim.scenario.scenario import Scenario
 from sim.simulation.infeasible import Infeasible
 from sim.study.assumed import AssumedInput
+from sim.study.files import write_text
 from sim.study.manifest import run_hash
 from sim.study.metric import Metric
 from sim.study.result import CostLine, Result
 
 MANIFEST = "manifest.json"
+REPORT = "report.html"
 DEFAULT_ROOT = Path("runs")
 _HISTOGRAM_FIELDS = ("zeros", "below", "above", "sum", "minimum", "maximum")
 
@@ -58,10 +64,10 @@ class RunDirectory:
         target = path if path is not None else DEFAULT_ROOT / f"{scenario.name}-{run_hash(scenario)[:8]}"
         directory = cls(target, overwrite)
         directory._check_writable()
-        if target.exists() and not overwrite and directory.cached(scenario) is None:
+        if target.exists() and not _replaceable(target):
+            raise RunDirectoryError(f"{target} exists and is no run directory; it is left alone, choose another --out")
+        if (target / MANIFEST).exists() and not overwrite and directory.cached(scenario) is None:
             raise RunDirectoryError(f"{target} exists and holds another run; choose another --out or add --overwrite")
-        if target.exists() and overwrite and not _replaceable(target):
-            raise RunDirectoryError(f"{target} exists and is no run directory; it is left alone")
         return directory
 
     def cached(self, scenario: Scenario) -> Result | None:
@@ -74,22 +80,35 @@ class RunDirectory:
         return read_result(self.path, scenario)
 
     def write(self, result: Result, html: str | None = None) -> Path:
-        """Write everything, then rename.
+        """Write everything, then rename; of a result that was read from here, only the page is written anew.
 
         Raises
         ------
         RunDirectoryError : it cannot be written.
         """
+        if not self.overwrite and self._holds(result):
+            if html is not None:
+                write_text(self.path / REPORT, html)
+            return self.path
+        target = self.path.resolve()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
                 inside = Path(folder) / "run"
                 inside.mkdir()
                 _write_files(inside, result, html)
-                _swap(inside, self.path)
+                _swap(inside, target)
         except OSError as error:
             raise RunDirectoryError(f"{self.path}: cannot be written: {error.strerror or error}") from None
         return self.path
+
+    def _holds(self, result: Result) -> bool:
+        """Whether this very result lies here."""
+        if not (self.path / MANIFEST).is_file():
+            return False
+        manifest = _read_manifest(self.path)
+        manifest.pop("result", None)
+        return manifest == dict(result.manifest)
 
     def _check_writable(self) -> None:
         if self.path.exists() and not self.path.is_dir():
@@ -121,14 +140,15 @@ def read_result(path: Path, scenario: Scenario) -> Result:
             warnings=tuple(stored["warnings"]),
             assumed_inputs=tuple(AssumedInput(**item) for item in stored["assumed_inputs"]),
             ledger=tuple(CostLine(**item) for item in stored["ledger"]),
-            replications=stored["replications"],
+            replications={name: _from_json(values) for name, values in stored["replications"].items()},
             histograms=_read_histograms(path / "histograms.npz"),
             timeline=_read_rows(path / "timeline.parquet"),
             requests=_read_columns(path / "requests.parquet"),
             manifest=manifest,
         )
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise RunDirectoryError(f"{path}: is no complete run directory: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunDirectoryError(f"{path}: is no complete run directory: {reason}") from None
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -155,17 +175,28 @@ def _write_files(folder: Path, result: Result, html: str | None) -> None:
             {"option": line.option, "line": line.line, "usd_per_year": line.usd_per_year, "status": line.status}
             for line in result.ledger
         ],
-        "replications": {name: list(values) for name, values in result.replications.items()},
+        "replications": {name: _to_json(values) for name, values in result.replications.items()},
     }
     manifest = {**result.manifest, "result": stored}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(
+        json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     _summary_frame(result).to_parquet(folder / "summary.parquet", index=False)
     np.savez_compressed(folder / "histograms.npz", **_histogram_arrays(result))
     result.timeline_frame().to_parquet(folder / "timeline.parquet", index=False)
     if result.requests is not None:
         pd.DataFrame(dict(result.requests)).to_parquet(folder / "requests.parquet", index=False)
     if html is not None:
-        (folder / "report.html").write_text(html, encoding="utf-8")
+        (folder / REPORT).write_text(html, encoding="utf-8")
+
+
+def _to_json(values: Sequence[float]) -> list[float | None]:
+    """Values with null for those that do not exist; JSON knows no NaN."""
+    return [value if isfinite(value) else None for value in values]
+
+
+def _from_json(values: Sequence[float | None]) -> list[float]:
+    return [nan if value is None else value for value in values]
 
 
 def _summary_frame(result: Result) -> Any:
@@ -190,7 +221,7 @@ def _histogram_arrays(result: Result) -> dict[str, Any]:
 
 def _read_histograms(path: Path) -> dict[str, LogHistogram]:
     histograms = {}
-    with np.load(path) as arrays:
+    with path.open("rb") as stream, np.load(stream) as arrays:  # a broken archive must not stay open
         for name in arrays.files:
             if name.endswith(".rest"):
                 continue
@@ -219,7 +250,10 @@ def _read_columns(path: Path) -> dict[str, list[float]] | None:
 
 def _replaceable(path: Path) -> bool:
     """Whether a folder is a run directory, or empty: nothing else is ever deleted."""
-    return (path / MANIFEST).is_file() or not any(path.iterdir())
+    try:
+        return (path / MANIFEST).is_file() or not any(path.iterdir())
+    except OSError:
+        return False
 
 
 def _swap(inside: Path, target: Path) -> None:
@@ -227,7 +261,11 @@ def _swap(inside: Path, target: Path) -> None:
     if target.exists():
         old = inside.with_name("old")
         target.rename(old)
-        inside.rename(target)
+        try:
+            inside.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
         shutil.rmtree(old)
     else:
         inside.rename(target)

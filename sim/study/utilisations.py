@@ -18,7 +18,8 @@ REASONS = {
 
 def utilisation_metrics(scenario: Scenario, windows: Sequence[Window]) -> Iterator[Metric]:
     """SM-active, occupied time, delivered over capacity, reserved over purchased; None with its reason."""
-    occupied = next(rate for rate in RATES if rate.metric == "occupied_frac").estimate(windows)
+    rate = next(rate for rate in RATES if rate.metric == "occupied_frac")
+    occupied = Metric.of(scenario.name, "utilisation_occupied_frac", "fraction", rate.estimate(windows))
     nodes = scenario.deployment.replicas * _nodes_per_replica(scenario)
     reserved = nodes / (nodes + scenario.deployment.spare_nodes)
     reasons = dict(REASONS)
@@ -26,15 +27,7 @@ def utilisation_metrics(scenario: Scenario, windows: Sequence[Window]) -> Iterat
         reasons["occupied_time_frac"] = occupied.note
     seen = Utilisations(None, occupied.value, None, reserved, reasons)
     yield _metric(scenario, "sm_active", seen.sm_active_frac, seen.reasons.get("sm_active_frac", ""))
-    yield Metric(
-        scenario.name,
-        "utilisation_occupied_frac",
-        "fraction",
-        seen.occupied_time_frac,
-        occupied.low,
-        occupied.high,
-        occupied.note,
-    )
+    yield occupied
     yield _metric(scenario, "delivered", seen.delivered_frac, seen.reasons.get("delivered_frac", ""))
     yield _metric(scenario, "reserved", seen.reserved_frac, "")
 

@@ -75,12 +75,15 @@ def _elsewhere(
             watcher.start()
         try:
             jobs = (delayed(_one)(function, task, board, index) for index, task in enumerate(tasks))
-            return cast("list[Answer]", Parallel(n_jobs=processes, batch_size=1)(jobs))
+            answers = cast("list[Answer]", Parallel(n_jobs=processes, batch_size=1)(jobs))
         finally:
             done.set()
             if progress is not None:
                 watcher.join()
             del shares
+    if progress is not None:
+        progress(1.0)
+    return answers
 
 
 def _one(function: Callable[[Any, Progress], Any], task: Any, board: Path, index: int) -> Any:

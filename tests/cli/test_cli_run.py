@@ -22,7 +22,7 @@ def test_the_summary_says_what_a_stranger_needs(sim, baseline: Path, tmp_path: P
     """Model, layout, verdict, latencies, counts, cost and where the files are."""
     said = sim("run", baseline, "--out", tmp_path / "run", "--workers", 1, *QUICK)
     assert said.code == 0, said.err
-    for words in ("glm-5.2", "TTFT", "TPOT", "p95", "attempted", "completed", "Mtok", "run"):
+    for words in ("glm-5.2", "TTFT", "TPOT", "p95", "attempted", "completed", "output tokens", "Run directory"):
         assert words in said.out
 
 

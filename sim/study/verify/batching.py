@@ -18,7 +18,7 @@ from sim.study.verify.queue import Queue
 from sim.workload.arrivals.poisson import Poisson
 
 BASE_S, SEQUENCE_S, TOKENS = 0.012, 160e-6, 400
-RATE_RPS, CAPPED_RPS, CAP = 5.0, 6.0, 64
+RATE_RPS, CAP = 5.0, 46  # a cap that one request in nine finds full
 FINER = 64
 SEATS = 4096
 LOAD_NOISE = ("surplus_tokens",)
@@ -36,7 +36,7 @@ def cases(measured_s: float) -> list[Case]:
     return [
         *(_length_law(kind, lengths, tail_s, measured_s) for kind, (lengths, tail_s) in LENGTHS.items()),
         _finer(measured_s),
-        _capped(measured_s),
+        _capped(2.0 * measured_s),
     ]
 
 
@@ -71,16 +71,19 @@ def _finer(measured_s: float) -> Case:
 
 
 def _capped(measured_s: float) -> Case:
-    """Short steps again; geometric lengths, for which the capped chain is exact."""
-    theory = CappedBatching(CAPPED_RPS, BASE_S, SEQUENCE_S, TOKENS, CAP)
+    """Short steps again; geometric lengths, for which the capped chain is exact.
+
+    The wait for a seat is too skewed and too curved in the load for regression at few replications, so it goes without.
+    """
+    theory = CappedBatching(RATE_RPS, BASE_S, SEQUENCE_S, TOKENS, CAP)
     law = AffineLaw(base_s=BASE_S / FINER, sequence_s=SEQUENCE_S / FINER)
-    queue = Queue(law, Geometric(TOKENS * FINER), 200.0, measured_s, 60.0, CAP, Poisson(CAPPED_RPS), levels_s=(0.01,))
+    queue = Queue(law, Geometric(TOKENS * FINER), 200.0, measured_s, 60.0, CAP, Poisson(RATE_RPS), levels_s=(0.01,))
     return Case(
         f"Continuous batching, cap {CAP}",
         queue,
         (
             Expectation("number", "mean number in system", "requests", theory.mean_number, "z", LOAD_NOISE),
             Expectation("little_s", "mean E2EL", "s", theory.mean_sojourn_s, "z", LOAD_NOISE),
-            Expectation("wait_s", "mean wait for a seat", "s", theory.mean_queue / CAPPED_RPS, "z", LOAD_NOISE),
+            Expectation("wait_s", "mean wait for a seat", "s", theory.mean_queue / RATE_RPS),
         ),
     )

@@ -17,12 +17,12 @@ Task = tuple[Setup, int, int]
 
 def all_cases(*, quick: bool = False) -> list[Case]:
     """Every case, long or short enough for a few seconds."""
-    scale = 0.25 if quick else 1.0
+    scale = 0.3 if quick else 1.0
     return [
         *exact.cases(),
-        *single_server.cases(10_000.0 * scale),
-        *shared_server.cases(10_000.0 * scale),
-        *batching.cases(1400.0 * scale),
+        *single_server.cases(8000.0 * scale),
+        *shared_server.cases(8000.0 * scale),
+        *batching.cases(1200.0 * scale),
         *availability.cases(2e5 * HOUR_S * scale),
     ]
 

@@ -1,0 +1,127 @@
+"""What a result says about itself: assumed inputs and warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.study_cases import POISSON, QUICK_RESTART, VARIED, simulated
+
+GLM = {
+    "model": {"name": "glm-5.2", "weights": "fp8_block"},
+    "deployment.layout": {"tensor_parallel_size": 8, "pipeline_parallel_size": 2},
+    "deployment.engine.kv_cache_dtype": "fp8",
+    "workload.arrivals.rate_rps": 1.0,
+    "run.horizon_s": 30.0,
+}
+REVIEW = {"workload": {"preset": "code_review", "arrivals": {"rate_rps": 0.05}}, "run.horizon_s": 120.0}
+
+
+def assumed(changes: dict[str, object]) -> set[str]:
+    return {item.name for item in simulated(changes).assumed_inputs}
+
+
+def areas(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def test_only_rows_that_the_run_uses_are_listed() -> None:
+    """No fault rows without faults, no workload rows without a preset, no rows of other GPUs, engines or kernels."""
+    names = assumed({})
+    assert names
+    assert areas(names) <= {"nodes", "engines", "kernels", "prices"}
+    assert not any("h200" in name or "vllm" in name or "mla" in name or "dsa" in name for name in names)
+    assert any("mla" in name or "dsa" in name for name in assumed(GLM))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "value", "gone"),
+    [
+        ({}, "deployment.engine.runtime_reserve_gib", 2.0, "engines.sglang.runtime_reserve_gib"),
+        ({}, "pricing.tax_frac", 0.05, "prices.ownership.tax_frac"),
+        ({}, "pricing.gpu_reserved_3y_usd_per_h", 1.9, "prices.h100-sxm-80gb.gpu_reserved_3y_usd_per_h"),
+        ({"hardware.gpu": "a100-sxm-80gb"}, "hardware.gpu", "h100-sxm-80gb", "gpus.a100-sxm-80gb.power_decode_kw"),
+        (REVIEW, "workload.input_tokens", {"law": "constant", "tokens": 9}, "workloads.code_review.input_sigma"),
+        (REVIEW, "workload.output_tokens", {"law": "constant", "tokens": 9}, "workloads.code_review.output_sigma"),
+        (REVIEW, "workload.arrivals", POISSON, "workloads.code_review.arrival_cv"),
+        (
+            {"reliability.inject": [{"at_s": 20.0}]},
+            "reliability.restart",
+            QUICK_RESTART["reliability.restart"],
+            "reliability.restart.graph_capture_s",
+        ),
+        ({"reliability.inject": [{"at_s": 20.0}]}, "reliability.detect_s", 1.0, "reliability.restart.detect_s"),
+        (
+            {"reliability.inject": [{"at_s": 20.0}]},
+            "reliability.repair",
+            "managed",
+            "reliability.repair_urgent.mean_h_2",
+        ),
+    ],
+)
+def test_a_value_of_the_scenario_takes_its_row_off_the_list(
+    changes: dict[str, object], key: str, value: object, gone: str
+) -> None:
+    """What the user states is no assumption of the catalog any more."""
+    assert gone in assumed(changes)
+    assert gone not in assumed(changes | {key: value})
+
+
+def test_each_assumption_has_a_source() -> None:
+    """A name, a value and what it rests on."""
+    for item in simulated(GLM).assumed_inputs:
+        assert item.name
+        assert item.source
+        assert item.as_dict()["value"] is not None
+
+
+def test_a_run_without_a_service_level_says_what_good_means() -> None:
+    """Goodput, attainment and cost of a run without limits say nothing about latency, and the run says so."""
+    assert any("No service level is set" in note for note in simulated().warnings)
+    assert not any("No service level" in note for note in simulated({"slo.e2el_ms": 5000.0}).warnings)
+
+
+def test_replications_that_cannot_differ_say_so() -> None:
+    """Intervals without width look like certainty; only where something is random are there just few of them."""
+    same = simulated({"run.replications": 3})
+    assert same.metric("ttft_mean_s").low == same.metric("ttft_mean_s").high
+    assert any("came out the same" in note for note in same.warnings)
+    varied = simulated(VARIED)
+    assert not any("came out the same" in note for note in varied.warnings)
+    assert any("2 replications give wide intervals" in note for note in varied.warnings)
+    assert any("One replication gives no interval" in note for note in simulated(VARIED | {"run.replications": 1}).warnings)
+
+
+def test_a_replayed_trace_is_no_forecast(root: Path) -> None:
+    """Once replayed it gives no interval; replayed alike ten times, intervals without meaning."""
+    replay = {
+        "workload": {"trace": {"path": str(root / "scenarios" / "sample_trace.csv")}},
+        "run.warmup_s": 0.0,
+        "deployment.engine.max_num_seqs": 256,
+        "run.horizon_s": 20000.0,
+    }
+    once, twice = simulated(replay | {"run.replications": 1}), simulated(replay | {"run.replications": 2})
+    assert any("no forecast" in note for note in once.warnings)
+    assert any("show no variation of the load" in note for note in twice.warnings)
+    thinned = simulated(replay | {"run.replications": 2, "workload.trace.thin_frac": 0.5})
+    assert not any("show no variation" in note for note in thinned.warnings)
+
+
+def test_faults_that_never_came_are_no_evidence() -> None:
+    """An hour with the real fault rate sees none, and the run says that this means nothing."""
+    found = simulated({"reliability.faults": True})
+    assert found.counts["node_faults"] == 0
+    assert any("No node failed in the simulated time" in note for note in found.warnings)
+
+
+def test_a_fault_in_a_spare_is_reported_as_idle() -> None:
+    """A fault injected into a node that stands by does nothing, and that is said."""
+    found = simulated({"deployment.spare_nodes": 1, "reliability.inject": [{"at_s": 20.0, "node": 1}]})
+    assert found.counts["node_faults"] == 0
+    assert any("2 injected faults met a node that was not in service" in note for note in found.warnings)
+
+
+def test_no_warm_up_is_remarked() -> None:
+    """The empty start lowers every figure."""
+    assert any("Nothing is cut as warm-up" in note for note in simulated(VARIED | {"run.warmup_s": 0.0}).warnings)
