@@ -239,15 +239,21 @@ def _guarded(command: Callable[[], Any], as_json: bool) -> int:
     except SimError as error:
         return _failed(str(error), type(error).__name__, as_json)
     except (typer.Abort, KeyboardInterrupt):
-        sys.stderr.write("interrupted: nothing was written\n")
-        return INTERRUPTED
+        return _interrupted()
     except usage_error as error:
         error.show()
         return BAD_INPUT
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    if code == INTERRUPTED:  # newer versions of typer turn Ctrl-C into this exit code
+        return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    sys.stderr.write("interrupted: nothing was written\n")
+    return INTERRUPTED
 
 
 def _failed(message: str, kind: str, as_json: bool) -> int:

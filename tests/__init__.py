@@ -1,0 +1,1 @@
+"""Tests: each docstring is a claim in plain words."""

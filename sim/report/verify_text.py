@@ -31,7 +31,7 @@ def verify_dict(checks: Sequence[Check]) -> dict[str, Any]:
 def summary(checks: Sequence[Check]) -> str:
     """How many passed, and which did not."""
     failed = [check for check in checks if not check.passed]
-    scores = [abs(check.z) for check in checks if check.z is not None]
+    scores = [abs(check.z) for check in checks if check.z is not None and check.rule == "z"]
     worst = f" The largest |z| is {max(scores):.1f}." if scores else ""
     if not failed:
         return f"All {len(checks)} figures agree with theory.{worst}"

@@ -51,6 +51,7 @@ def test_a_load_just_above_capacity_is_no_completed_run(capacity_rps: float, sha
 def test_a_hopeless_load_is_refused_without_simulating(capacity_rps: float) -> None:
     """Three times capacity needs no run; the replicas it says are needed at least are no more than those that carry it,
     and one less than those is refused at once as well."""
+    short = {"run.horizon_s": 40.0, "run.warmup_s": 10.0}
     found = simulated(at(3.3 * capacity_rps))
     assert found.status == "infeasible"
     assert found.infeasible is not None
@@ -59,8 +60,8 @@ def test_a_hopeless_load_is_refused_without_simulating(capacity_rps: float) -> N
     assert found.manifest["events"]["requests"] == 0
     needed = int(found.infeasible.numbers["replicas_needed"])
     assert needed == 3
-    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed})).status == "over_capacity"
-    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed + 1})).status == "completed"
+    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed}, **short)).status == "over_capacity"
+    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed + 1}, **short)).status == "completed"
     assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed - 1})).status == "infeasible"
 
 

@@ -31,8 +31,11 @@ def test_only_rows_that_the_run_uses_are_listed() -> None:
     names = assumed({})
     assert names
     assert areas(names) <= {"nodes", "engines", "kernels", "prices"}
-    assert not any("h200" in name or "vllm" in name or "mla" in name or "dsa" in name for name in names)
-    assert any("mla" in name or "dsa" in name for name in assumed(GLM))
+    assert not any("h200" in name or "vllm" in name or "pipeline" in name for name in names)
+    assert any("gqa_decode" in name for name in names)
+    pipelined = assumed(GLM)
+    assert not any("gqa_decode" in name for name in pipelined)
+    assert any("pipeline_send" in name for name in pipelined)
 
 
 @pytest.mark.parametrize(

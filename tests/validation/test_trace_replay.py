@@ -23,7 +23,7 @@ pytestmark = pytest.mark.traces
 def test_a_real_trace_replays_to_the_end(
     root: Path, shared: Callable[[str], Path], name: str, requests: int, replicas: int
 ) -> None:
-    """Every request of the file completes, none is lost, and the exact identities hold (they are asserted in the run)."""
+    """Every request of the file completes, none is lost, and the exact identities hold (the run asserts them)."""
     trace = shared(f"traces/{name}")
     scenario = sim.load(
         root / "scenarios" / "glm52_trace_replay.yaml",
@@ -37,7 +37,7 @@ def test_a_real_trace_replays_to_the_end(
 
 
 def test_too_small_a_fleet_is_a_named_result(root: Path, shared: Callable[[str], Path]) -> None:
-    """The negative twin: the same Mooncake trace on two replicas is above capacity, and the run says how many it takes."""
+    """Negative twin: the Mooncake trace on two replicas is above capacity, and the run says how many it takes."""
     trace = shared("traces/mooncake_fast25_conversation.jsonl.gz")
     scenario = sim.load(
         root / "scenarios" / "glm52_trace_replay.yaml",
