@@ -106,11 +106,10 @@ def test_steps_too_long_are_noticed(name: str, factor: float) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("case", [case for case in all_cases() if isinstance(case.setup, Queue)], ids=lambda c: c.name)
 def test_steps_three_percent_too_long_are_noticed_at_full_length(case: Case) -> None:
-    """Negative twin of every queue at the length of `sim verify`; shared lengths of scv 3.9 are noisier: 10 %."""
+    """Negative twin of every queue at the length of `sim verify`."""
     assert isinstance(case.setup, Queue)
-    factor = 1.1 if case.name == "M/G/1-PS, two lengths" else 1.03
 
-    assert failed(run(case, 20, law=slower(case.setup.law, factor)))
+    assert failed(run(case, 20, law=slower(case.setup.law, 1.03)))
 
 
 BROKEN: list[tuple[str, str, dict[str, object]]] = [

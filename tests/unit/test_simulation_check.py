@@ -88,7 +88,8 @@ def test_a_model_that_does_not_fit_is_named_with_the_smallest_layout_that_does()
     found = check(tiny({"deployment.layout.tensor_parallel_size": 1}))
     assert found.infeasible is not None
     assert found.infeasible.kind == "does_not_fit"
-    assert found.built is found.bound is None
+    assert found.built is None
+    assert found.bound is None
     assert "TP8" in found.infeasible.smallest
     assert check(tiny({"deployment.layout.tensor_parallel_size": 8})).infeasible is None
 

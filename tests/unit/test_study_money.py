@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import sim
 from sim.errors import CatalogError
 from sim.study.money import check_prices, power_model
 from sim.study.result import Result
@@ -49,6 +50,8 @@ def test_the_interval_of_a_cost_is_that_of_the_tokens(priced: Result) -> None:
     assert cost.value is not None
     assert cost.high == pytest.approx(cost.value * tokens.value / tokens.low)
     assert cost.low == pytest.approx(cost.value * tokens.value / tokens.high)
+    assert cost.low is not None
+    assert cost.high is not None
     assert cost.low < cost.value < cost.high
 
 
@@ -141,8 +144,6 @@ def test_prices_that_cannot_be_used_are_refused_before_anything_is_simulated() -
         check_prices(scenario)
     seen: list[float] = []
     with pytest.raises(CatalogError, match="nobody"):
-        import sim
-
         sim.simulate(scenario, workers=1, progress=seen.append)
     assert seen == []
     check_prices(tiny(GLM))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sim.simulation.check import check
 from sim.study.saturation import saturation
 from tests.study_cases import POISSON, QUICK_RESTART, simulated, tiny
 
@@ -49,8 +50,7 @@ def test_a_load_just_above_capacity_is_no_completed_run(capacity_rps: float, sha
 
 
 def test_a_hopeless_load_is_refused_without_simulating(capacity_rps: float) -> None:
-    """Three times capacity needs no run; the replicas it says are needed at least are no more than those that carry it,
-    and one less than those is refused at once as well."""
+    """A load of over three times capacity needs no run, nor does the least number of replicas named less one."""
     short = {"run.horizon_s": 40.0, "run.warmup_s": 10.0}
     found = simulated(at(3.3 * capacity_rps))
     assert found.status == "infeasible"
@@ -82,9 +82,7 @@ def test_a_closed_loop_is_never_above_capacity() -> None:
 
 def test_a_low_load_over_a_short_time_is_no_overload() -> None:
     """A dozen requests, half of them under way at the end, prove nothing; the run says that it was short."""
-    found = simulated(
-        {"workload.output_tokens.tokens": 3000, "run.horizon_s": 20.0, "workload.arrivals.rate_rps": 0.2}
-    )
+    found = simulated({"workload.output_tokens.tokens": 3000, "run.horizon_s": 20.0, "workload.arrivals.rate_rps": 0.2})
     assert found.status == "completed"
     assert found.counts["unfinished"] > 0
     assert any("were under way at the end" in note for note in found.warnings)
@@ -97,8 +95,7 @@ def test_a_run_that_is_long_enough_gives_no_such_warning() -> None:
 
 @pytest.mark.parametrize("at_s", [40.0, 112.0])
 def test_an_outage_is_no_overload(at_s: float) -> None:
-    """One replica that fails in each replication, in the middle or near the end, leaves failed requests behind but
-    was able to carry the load."""
+    """A replica that fails in every replication, early or near the end, leaves failed requests, but carries the load."""
     fault = {"reliability.inject": [{"at_s": at_s, "node": 0}], "deployment.spare_nodes": 1}
     found = simulated(LONG | QUICK_RESTART | fault | {"workload.arrivals": POISSON})
     assert found.counts["node_faults"] == 2
@@ -134,10 +131,7 @@ def test_saturation_is_what_an_endless_queue_gets(capacity_rps: float) -> None:
 )
 @pytest.mark.parametrize("seats", [4, 64])
 def test_the_bound_is_a_bound(input_tokens: int, output_tokens: int, seats: int) -> None:
-    """No saturated engine beats the bound by more than the counting of whole batches, so no load is refused that an
-    engine would carry."""
-    from sim.simulation.check import check
-
+    """Saturated engines stay below it, but for the counting of whole batches: no load is refused that one carries."""
     scenario = tiny(
         {
             "workload.input_tokens.tokens": input_tokens,

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import sim.study.store as store
 from sim.errors import RunDirectoryError
 from sim.study.result import Result
 from sim.study.store import RunDirectory, read_result
@@ -143,7 +142,7 @@ def test_a_file_in_the_way_is_refused(result: Result, tmp_path: Path) -> None:
     """Neither the run directory nor a folder above it may be a file."""
     (tmp_path / "run").write_text("mine", encoding="utf-8")
     for path in (tmp_path / "run", tmp_path / "run" / "deeper"):
-        with pytest.raises(RunDirectoryError, match="is a file|not writable"):
+        with pytest.raises(RunDirectoryError, match=r"is a file|not writable"):
             directory(path, result, overwrite=True)
 
 
@@ -159,7 +158,7 @@ def test_a_run_that_is_killed_while_writing_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr(store.np, "savez_compressed", fail)
+    monkeypatch.setattr(np, "savez_compressed", fail)
     expected = RunDirectoryError if isinstance(failure, OSError) else type(failure)
     for path in (tmp_path / "new", old):
         with pytest.raises(expected):
@@ -232,7 +231,8 @@ def test_a_damaged_result_in_a_good_manifest_is_named_too(result: Result, tmp_pa
     """A manifest of another shape under the right hash is no complete run."""
     path = directory(tmp_path / "run", result).write(result)
     good = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    for broken in ({}, {"result": []}, {"result": good["result"] | {"metrics": [{"value": 1}]}}):
+    shapes: list[dict[str, Any]] = [{}, {"result": []}, {"result": good["result"] | {"metrics": [{"value": 1}]}}]
+    for broken in shapes:
         bad = {key: value for key, value in good.items() if key != "result"} | broken
         (path / "manifest.json").write_text(json.dumps(bad), encoding="utf-8")
         with pytest.raises(RunDirectoryError, match="no complete run directory"):

@@ -37,7 +37,7 @@ def cases(measured_s: float) -> list[Case]:
 _LENGTHS: dict[str, Lengths] = {
     "geometric": Geometric(TOKENS),
     "constant": Constant(TOKENS),
-    "two lengths": TwoPoint(TOKENS // 2, 8 * TOKENS, 1.0 / 15.0),
+    "two lengths": TwoPoint(TOKENS // 2, 3 * TOKENS, 0.2),
 }
 
 
@@ -77,7 +77,7 @@ def _sharing(kind: str, lengths: Lengths, measured_s: float) -> Case:
     load = 0.6
     service_s = lengths.mean_tokens / TOKENS
     theory = MG1PS(load / service_s, service_s)
-    long = (Expectation("long_s", "mean time of the long ones", "s", theory.mean_sojourn_of_s(8.0), controls=NOISE),)
+    long = (Expectation("long_s", "mean time of the long ones", "s", theory.mean_sojourn_of_s(3.0), controls=NOISE),)
     return Case(
         f"M/G/1-PS, {kind}",
         Queue(

@@ -11,13 +11,13 @@ from sim.study.verify.check import Check
 from sim.study.workers import Progress, spread
 from sim.units import HOUR_S
 
-REPLICATIONS, QUICK_REPLICATIONS = 20, 10
+REPLICATIONS, QUICK_REPLICATIONS = 20, 12
 Task = tuple[Setup, int, int]
 
 
 def all_cases(*, quick: bool = False) -> list[Case]:
     """Every case, long or short enough for a few seconds."""
-    scale = 0.3 if quick else 1.0
+    scale = 0.25 if quick else 1.0
     return [
         *exact.cases(),
         *single_server.cases(8000.0 * scale),
@@ -41,7 +41,7 @@ def verify(
     ----------
     quick : shorter and fewer replications.
     seed : root of all random streams.
-    replications : per case, at least 4; 20, or 10 when quick.
+    replications : per case, at least 4; 20, or 12 when quick.
     workers : processes; 0 for one per core. The checks are the same for any number.
     progress : called with the share that is done.
 
