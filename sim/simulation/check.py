@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned, misfit
 from sim.simulation.memory import plan as plan_memory_of
 from sim.streams import Streams
+from sim.workload.arrivals.replay import TraceArrivals
 
 LENGTH_SAMPLE = 2000
 
@@ -54,7 +56,9 @@ def check(scenario: Scenario) -> Check:
     drawn = _lengths(built, scenario.run.seed)
     means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
     bound = capacity_bound(built.law, built.cluster, *means)
-    rate_rps = None if workload.mean_rate_rps is None else workload.mean_rate_rps * (1.0 - drawn.too_long_frac)
+    rate_rps = _must_be_carried_rps(built)
+    if rate_rps is not None:
+        rate_rps *= 1.0 - drawn.too_long_frac
     reason = _request_too_long(planned, drawn) or hopeless(bound, rate_rps, scenario.deployment.replicas)
     return Check(planned, built, reason, bound, drawn.too_long_frac)
 
@@ -73,6 +77,18 @@ class _Lengths:
     too_long_frac: float
     shortest_tokens: int
     means: tuple[float, float]
+
+
+def _must_be_carried_rps(built: Built) -> float | None:
+    """Rate that the cluster must reach: that of arrivals, but a load with an end has until the horizon.
+
+    None for a closed loop, whose callers wait.
+    """
+    rate_rps, cluster = built.workload.mean_rate_rps, built.cluster
+    requests = inf if cluster.max_requests is None else float(cluster.max_requests)
+    if isinstance(built.workload.arrivals, TraceArrivals):
+        requests = min(requests, float(len(built.workload.arrivals.trace)))
+    return None if rate_rps is None else min(rate_rps, requests / cluster.horizon_s)
 
 
 def _lengths(built: Built, seed: int) -> _Lengths:

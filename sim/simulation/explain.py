@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sim.engine.plan import EngineLimits
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import check
 from sim.simulation.infeasible import Infeasible
@@ -25,7 +27,7 @@ class Explained:
     decode_seqs, context_tokens : decoding sequences per attention rank, and the context of each.
     prefill_tokens, prefix_tokens : prompt tokens computed in the step per rank, and those computed before.
     operations : what the step spends its time on; empty when the scenario cannot work.
-    warnings : where the law leaves its fit range.
+    warnings : why the engine would never run the step, and where the law leaves its fit range.
     """
 
     planned: Planned
@@ -78,13 +80,26 @@ def explain(
         prefill_tokens,
         prefix_tokens,
         tuple(operations),
-        tuple(
-            law_caveats(
+        (
+            *_impossible(found.built.cluster.limits, decode_seqs, decode_seqs * context, prefill_tokens),
+            *law_caveats(
                 law,
                 decode_seqs=decode_seqs,
                 context_tokens=context,
                 prefill_chunks=1 if prefill_tokens else 0,
                 prefix_tokens=prefix_tokens,
-            )
+            ),
         ),
     )
+
+
+def _impossible(limits: EngineLimits, seqs: int, cached_tokens: int, prefill_tokens: int) -> Iterator[str]:
+    """Why the engine of the scenario would never run such a step."""
+    pool_tokens = limits.num_kv_blocks * limits.block_size
+    for what, asked, most in (
+        ("sequences per rank", seqs, limits.max_num_seqs),
+        ("tokens in one step", seqs + prefill_tokens, limits.max_num_batched_tokens),
+        ("tokens in the cache of one rank", cached_tokens, pool_tokens),
+    ):
+        if asked > most:
+            yield f"the engine never runs this step: {asked:,} {what}, where it admits {most:,}."

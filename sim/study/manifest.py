@@ -6,6 +6,8 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
 from importlib.metadata import version
 from typing import Any
 
@@ -17,8 +19,19 @@ LIBRARIES = ("simpy", "numpy", "scipy", "pandas", "pydantic")
 
 
 def run_hash(scenario: Scenario) -> str:
-    """Hash of scenario, named input files, seed and version of this package: the identity of a run."""
-    return hashlib.blake2b(f"{sim.__version__} {scenario.digest()}".encode(), digest_size=16).hexdigest()
+    """Hash of scenario, named input files, seed, catalog and version of this package: the identity of a run."""
+    text = f"{sim.__version__} {catalog_digest()} {scenario.digest()}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def catalog_digest() -> str:
+    """Hash of all tables: a price or a coefficient that is edited makes another run."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for file in sorted((resources.files("sim.catalog") / "data").iterdir(), key=lambda item: item.name):
+        content = file.read_bytes()
+        hasher.update(f"{file.name} {len(content)} ".encode() + content)
+    return hasher.hexdigest()
 
 
 def manifest_of(scenario: Scenario, outcomes: Sequence[Outcome], wall_s: float, workers: int) -> dict[str, Any]:

@@ -82,6 +82,13 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"In {early} of {len(outcomes)} replications the load ended before the warm-up of "
             f"{scenario.run.warmup_s:g} s: rates cover their whole run, latencies nothing of it; shorten run.warmup_s."
         )
+    ended = [outcome for outcome in outcomes if outcome.end_s < scenario.run.horizon_s]
+    waiting = max((_longest_queue(outcome) for outcome in ended), default=0)
+    if waiting:
+        yield (
+            f"The load ended before run.horizon_s with up to {waiting:,} requests waiting, more than ran: what a load "
+            "that goes on would come to is not seen here."
+        )
     arrived = sum(outcome.record.totals.arrived - outcome.record.opened.arrived for outcome in outcomes)
     unfinished = sum(outcome.unfinished for outcome in outcomes)
     if unfinished > UNFINISHED_FRAC * arrived:
@@ -89,6 +96,12 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"{unfinished:,} requests were under way at the end, where {arrived:,} arrived in the measured time: they "
             "are in no latency figure, which leans towards requests that end early; simulate longer."
         )
+
+
+def _longest_queue(outcome: Outcome) -> int:
+    """Most requests waiting at a sampled instant where they outnumber those running; 0 if hardly any ever did."""
+    waiting = max((int(row[2]) for row in outcome.record.timeline if row[2] > row[1]), default=0)
+    return waiting if waiting > UNFINISHED_FRAC * outcome.record.totals.arrived else 0
 
 
 def _price(scenario: Scenario, found: Check) -> Iterator[str]:

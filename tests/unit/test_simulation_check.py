@@ -71,14 +71,14 @@ def test_requests_that_are_refused_do_not_make_a_load_hopeless() -> None:
     """A flood of requests that no engine admits costs it nothing; the others are carried, and the check lets it run."""
     mixed = {
         "workload.input_tokens": {"law": "empirical", "tokens": [10, 20000], "weights": [0.5, 0.5]},
-        "workload.arrivals": {"process": "poisson", "rate_rps": 30.0},
+        "workload.arrivals": {"process": "poisson", "rate_rps": 50.0},
         "deployment.engine.max_model_len": 1000,
     }
     assert check(tiny(mixed)).infeasible is None
     found = simulated(mixed)
     assert found.status == "completed"
     assert found.counts["refused"] > 0.4 * found.counts["attempted"]
-    hopeless = check(tiny(mixed | {"deployment.engine.max_model_len": None, "workload.arrivals.rate_rps": 30.0}))
+    hopeless = check(tiny(mixed | {"deployment.engine.max_model_len": None}))
     assert hopeless.infeasible is not None
     assert hopeless.infeasible.kind == "over_capacity"
 
@@ -117,6 +117,19 @@ def test_explaining_needs_weights_that_fit() -> None:
     assert busy.infeasible is None
     assert busy.step_s > 0.0
     assert (busy.decode_seqs, busy.context_tokens) == (16, 4096)
+
+
+def test_a_step_that_the_engine_never_runs_is_remarked() -> None:
+    """More sequences, tokens or cache than the limits of the engine are explained, and said to be beyond them."""
+    scenario = tiny()
+    assert not any("never runs" in note for note in sim.explain(scenario, seqs=4, prefill_tokens=2044).warnings)
+    beyond = sim.explain(scenario, seqs=5, context_tokens=10**6, prefill_tokens=2044).warnings
+    sentences = [note.partition(": ")[2] for note in beyond if "never runs" in note]
+    assert sentences[:2] == [
+        "5 sequences per rank, where it admits 4.",
+        "2,049 tokens in one step, where it admits 2,048.",
+    ]
+    assert sentences[2].startswith("5,000,000 tokens in the cache of one rank")
 
 
 @pytest.mark.parametrize("limit", [None, 50])

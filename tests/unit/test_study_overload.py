@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,33 @@ def test_clients_that_give_up_do_not_hide_an_overload(capacity_rps: float) -> No
     assert "clients gave up on" in found.infeasible.problem
 
 
+def test_a_few_requests_at_once_are_no_hopeless_load(tmp_path: Path) -> None:
+    """Five requests within four milliseconds are 1,250 a second, and still only five; the same for a limited number."""
+    path = tmp_path / "five.csv"
+    rows = "".join(f"{index / 1000},100,20\n" for index in range(5))
+    path.write_text("arrival_s,input_tokens,output_tokens\n" + rows, encoding="utf-8")
+    replay = simulated({"workload": {"trace": {"path": str(path)}}, "run.warmup_s": 0.0, "run.replications": 1})
+    assert replay.status == "completed"
+    assert replay.counts["completed"] == 5
+    limited = simulated({"workload.arrivals.rate_rps": 1000.0, "run.max_requests": 20, "run.warmup_s": 0.0})
+    assert limited.status == "completed"
+    assert limited.counts["completed"] == 40
+
+
+def test_a_number_of_requests_that_no_horizon_suffices_for_is_refused() -> None:
+    """Ten thousand requests in a minute are above capacity, whether or not there are more to come."""
+    assert simulated({"workload.arrivals.rate_rps": 1000.0, "run.max_requests": 10000}).status == "infeasible"
+
+
+def test_a_load_that_ends_with_a_queue_shows_no_steady_state(capacity_rps: float) -> None:
+    """A limited number of requests above capacity completes in the end, and the run says what that hides."""
+    above = simulated(at(1.2 * capacity_rps, **{"run.max_requests": 1500}))
+    assert above.status == "completed"
+    assert any("The load ended before run.horizon_s with up to" in note for note in above.warnings)
+    below = simulated(at(0.6 * capacity_rps, **{"run.max_requests": 1000}))
+    assert not any("The load ended before run.horizon_s" in note for note in below.warnings)
+
+
 def test_a_closed_loop_is_never_above_capacity() -> None:
     """Its callers wait for answers, so their number is no offered rate."""
     found = simulated({"workload.arrivals": {"process": "closed_loop", "concurrency": 100}})
@@ -95,7 +123,7 @@ def test_a_run_that_is_long_enough_gives_no_such_warning() -> None:
 
 @pytest.mark.parametrize("at_s", [40.0, 112.0])
 def test_an_outage_is_no_overload(at_s: float) -> None:
-    """A replica that fails in every replication, early or near the end, leaves failed requests, but carries the load."""
+    """A replica that fails in every replication, early or near the end, loses requests, but it carries the load."""
     fault = {"reliability.inject": [{"at_s": at_s, "node": 0}], "deployment.spare_nodes": 1}
     found = simulated(LONG | QUICK_RESTART | fault | {"workload.arrivals": POISSON})
     assert found.counts["node_faults"] == 2
@@ -111,11 +139,13 @@ def test_an_outage_without_end_is_no_overload() -> None:
 
 
 def test_an_outage_does_not_hide_an_overload(capacity_rps: float) -> None:
-    """A load far above capacity is named although a fault fell into each replication."""
+    """A load above capacity is named although a fault fell into each replication, and the outage asks for no replica."""
     fault = {"reliability.inject": [{"at_s": 40.0, "node": 0}], "deployment.spare_nodes": 1}
-    found = simulated(at(1.25 * capacity_rps, **QUICK_RESTART, **fault))
+    long = QUICK_RESTART | fault | {"reliability.detect_s": 35.0}
+    found = simulated(at(1.25 * capacity_rps, **long))
     assert found.status == "over_capacity"
     assert found.infeasible is not None
+    assert found.infeasible.numbers["offered_rps"] > 2.0 * found.infeasible.numbers["completed_rps"]
     assert found.infeasible.numbers["replicas_needed"] == 2.0
 
 

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from sim.errors import RunDirectoryError
+from sim.study import manifest
+from sim.study.manifest import run_hash
 from sim.study.result import Result
 from sim.study.store import RunDirectory, read_result
 from tests.study_cases import VARIED, simulated, tiny
@@ -79,8 +81,8 @@ def test_figures_that_do_not_exist_are_null_in_json(tmp_path: Path) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is no JSON")
 
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"), parse_constant=refuse)
-    assert manifest["result"]["replications"]["slo_attainment_frac"] == [None, None]
+    stored = json.loads((path / "manifest.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert stored["result"]["replications"]["slo_attainment_frac"] == [None, None]
     assert same_values(read_result(path, found.scenario).replications, found.replications)
 
 
@@ -254,6 +256,16 @@ def test_the_default_folder_tells_scenarios_apart(tmp_path: Path, monkeypatch: p
     assert len(paths) == 2
     assert all(path.parent == Path("runs") and path.name.startswith("scenario-") for path in paths)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_catalog_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edited price or coefficient is no cache hit, and the hash is the same for the same catalog."""
+    scenario = tiny()
+    assert run_hash(scenario) == run_hash(tiny())
+    assert run_hash(scenario) != run_hash(tiny({"run.seed": 2}))
+    before = run_hash(scenario)
+    monkeypatch.setattr(manifest, "catalog_digest", lambda: "edited")
+    assert run_hash(scenario) != before
 
 
 def test_metrics_are_plain_data(result: Result) -> None:
