@@ -104,7 +104,7 @@ def fates(result: Result) -> str:
     counts = result.counts
     attempted = counts.get("attempted", counts.get("arrived", 0))
     parts = ", ".join(f"{counts[name]:,} {name}" for name in FATES if name in counts)
-    return f"{attempted:,} attempted = {parts}" if parts else f"{attempted:,} attempted"
+    return f"{attempted:,} attempted = {parts} (warm-up included)" if parts else f"{attempted:,} attempted"
 
 
 def efforts(result: Result) -> str:

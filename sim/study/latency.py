@@ -32,6 +32,19 @@ def latency_metrics(option: str, outcomes: Sequence[Outcome], note: str = "") ->
             yield Metric.of(option, f"{stem}_p{100 * p:g}_s", "s", pooled_quantile(bins, p), note)
 
 
+def latencies_by_replication(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Mean and quantiles of each latency, one value per replication; NaN where it has too few samples."""
+    found: dict[str, list[float]] = {}
+    for name in outcomes[0].record.histograms:
+        stem = name.removesuffix("_s")
+        histograms = [outcome.record.histograms[name] for outcome in outcomes]
+        found[f"{stem}_mean_s"] = [histogram.mean for histogram in histograms]
+        for p in QUANTILES:
+            estimates = [pooled_quantile(bins_of([histogram]), p).value for histogram in histograms]
+            found[f"{stem}_p{100 * p:g}_s"] = [float("nan") if value is None else value for value in estimates]
+    return found
+
+
 def bins_of(histograms: Sequence[LogHistogram]) -> Bins:
     """One row of counts per replication; zeros and values off the grid have bins of their own."""
     pooled_max = max(histogram.maximum for histogram in histograms)

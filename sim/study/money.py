@@ -23,7 +23,11 @@ from sim.study.metric import Metric
 from sim.study.rates import Rate
 from sim.study.window import Window
 
-BILLED = "the provider's bill for the tokens delivered within the service level, no more"
+BILLED = "the provider's list price for all tokens of completed requests, whatever level of service it keeps"
+SERVED_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.delivered_tokens, lambda w: w.seconds)
+SERVED_TOTAL = Rate(
+    "total", "tokens/s", lambda w: w.totals.delivered_tokens + w.totals.input_tokens_completed, lambda w: w.seconds
+)
 GOOD_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.good_tokens, lambda w: w.seconds)
 GOOD_TOTAL = Rate("total", "tokens/s", lambda w: w.totals.good_tokens + w.totals.good_input_tokens, lambda w: w.seconds)
 
@@ -49,8 +53,9 @@ class Money:
 def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note: str = "") -> Money:
     """Price the fleet of a scenario for what it delivered within the service level.
 
-    Costs are reservation-based: all nodes are paid around the clock, spares and staff included. Their intervals are
-    those of the delivered tokens; prices are taken as given.
+    Costs of own capacity are reservation-based: all nodes are paid around the clock, spares and staff included, for the
+    tokens delivered within the service level; their intervals are those of these tokens. The API is billed for all
+    tokens of completed requests, since its customers would send them all. Prices are taken as given.
 
     Raises
     ------
@@ -69,24 +74,30 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
     output, total = GOOD_OUTPUT.estimate(windows), GOOD_TOTAL.estimate(windows)
     terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
     wanted = [name for name in scenario.pricing.options if name in priceable(terms)]
-    delivered = TokenRates(
-        output_per_s=max(0.0, output.value or 0.0),
-        uncached_input_per_s=max(0.0, (total.value or 0.0) - (output.value or 0.0)),
-    )
-    priced = options(
+    served = SERVED_OUTPUT.estimate(windows), SERVED_TOTAL.estimate(windows)
+    own = options(terms, fleet, _token_rates(output, total), wanted=wanted)
+    api = options(
         terms,
         fleet,
-        delivered,
-        wanted=wanted,
+        _token_rates(*served),
+        wanted=(),
         model=scenario.model.name,
         api_provider=scenario.pricing.api_provider,
     )
+    priced = (*own, *api)
     metrics = [
         Metric.of(scenario.name, "node_power_mean_kw", "kW", node_kw),
-        *(metric for option in priced for metric in _figures(option, output, total, note)),
+        *(metric for option in own for metric in _figures(option, output, total, note)),
+        *(metric for option in api for metric in _figures(option, *served, note="")),
     ]
     used = [item for option in priced for item in option.inputs]
     return Money(priced, tuple(metrics), tuple(used), tuple(_unpriced(scenario, terms)))
+
+
+def _token_rates(output: Estimate, total: Estimate) -> TokenRates:
+    """Output and input tokens per second; without a prefix cache all input is computed."""
+    per_s = max(0.0, output.value or 0.0)
+    return TokenRates(output_per_s=per_s, uncached_input_per_s=max(0.0, (total.value or 0.0) - per_s))
 
 
 def check_prices(scenario: Scenario) -> None:

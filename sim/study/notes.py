@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 from sim.engine.cluster import Outcome
+from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.steptime.caveats import law_caveats
-from sim.units import HOUR_S
+from sim.units import DAY_S, HOUR_S
 
 FEW_REPLICATIONS = 10
 UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at the end hardly move a percentile
@@ -19,6 +20,7 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
     yield from _window(scenario, outcomes)
+    yield from _season(scenario)
     yield from _price(scenario, found)
     yield from _extrapolation(found, outcomes)
     yield from _replications(scenario, outcomes)
@@ -95,6 +97,18 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield (
             f"{unfinished:,} requests were under way at the end, where {arrived:,} arrived in the measured time: they "
             "are in no latency figure, which leans towards requests that end early; simulate longer."
+        )
+
+
+def _season(scenario: Scenario) -> Iterator[str]:
+    """A load with a daily rhythm, simulated over less than whole days."""
+    arrivals = scenario.workload.arrivals
+    weekly = isinstance(arrivals, PresetArrivals) and arrivals.week_profile
+    days = (scenario.run.horizon_s - scenario.run.warmup_s) / DAY_S
+    if (weekly or (isinstance(arrivals, ProfileArrivals) and arrivals.preset is not None)) and days != int(days):
+        yield (
+            f"The load follows the hours of a week, and {days:.3g} days of it are measured: rates and yearly costs are "
+            "those of that time; measure whole days, or the whole week."
         )
 
 

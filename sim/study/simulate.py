@@ -13,7 +13,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check, check
 from sim.simulation.infeasible import Infeasible
 from sim.study.assumptions import assumed_inputs
-from sim.study.latency import latency_metrics
+from sim.study.latency import latencies_by_replication, latency_metrics
 from sim.study.manifest import manifest_of
 from sim.study.metric import Metric
 from sim.study.money import Money, check_prices, price
@@ -76,7 +76,7 @@ def summarise(scenario: Scenario, found: Check, outcomes: Sequence[Outcome], man
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
         assumed_inputs=assumed_inputs(scenario, found.built, money),
         ledger=tuple(_lines(money)),
-        replications=rates_by_replication(windows),
+        replications={**latencies_by_replication(outcomes), **rates_by_replication(windows)},
         histograms={
             name: pooled(outcome.record.histograms[name] for outcome in outcomes)
             for name in outcomes[0].record.histograms

@@ -139,7 +139,7 @@ def test_an_outage_without_end_is_no_overload() -> None:
 
 
 def test_an_outage_does_not_hide_an_overload(capacity_rps: float) -> None:
-    """A load above capacity is named although a fault fell into each replication, and the outage asks for no replica."""
+    """A load above capacity is named although each replication had a fault; the outage itself asks for no replica."""
     fault = {"reliability.inject": [{"at_s": 40.0, "node": 0}], "deployment.spare_nodes": 1}
     long = QUICK_RESTART | fault | {"reliability.detect_s": 35.0}
     found = simulated(at(1.25 * capacity_rps, **long))
