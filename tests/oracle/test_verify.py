@@ -89,7 +89,6 @@ SLOWED = {  # how much longer a step must be to be noticed in a run of seconds
     "Continuous batching, geometric": 1.03,
     "Continuous batching, constant": 1.03,
     "Continuous batching, short steps": 1.06,
-    "Continuous batching, cap 46": 1.1,
     "Work that starts from scratch": 1.03,
 }
 
