@@ -11,10 +11,10 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from sim.report.precision_plot import save_precision_plot
 
 import sim
 from sim.report.console import progress_bar
+from sim.report.precision_plot import save_precision_plot
 from sim.study.outage import one_lost_gpu
 from sim.study.saturation import saturation
 

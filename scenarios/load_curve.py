@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sim.report.load_curve_plot import save_load_curve_plot
-
 import sim
 from sim.report.console import progress_bar
+from sim.report.load_curve_plot import save_load_curve_plot
 from sim.study.load_curve import SHARES, load_curve
 
 HERE = Path(__file__).parent
