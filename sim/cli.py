@@ -14,6 +14,7 @@ import typer
 
 from sim.errors import SimError
 
+OWN_LOAD = ("preset", "arrivals", "input_tokens", "output_tokens", "rank_correlation")
 BAD_INPUT, CANNOT_WORK, CHECK_FAILED, INTERRUPTED = 2, 3, 1, 130
 
 app = typer.Typer(
@@ -211,13 +212,14 @@ def _load(path: Path, overrides: list[str] | None, trace: Path | None) -> Any:
     from sim.scenario.load import load
 
     changes: dict[str, Any] = {}
+    if trace is not None:  # what a trace brings goes; how it is scaled stays, and --set comes last
+        changes = dict.fromkeys(f"workload.{key}" for key in OWN_LOAD)
+        changes["workload.trace.path"] = str(trace.absolute())
     for item in overrides or []:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise ScenarioError("--set takes KEY=VALUE", value=item, valid="such as --set run.seed=2")
         changes[key.strip()] = parse_value(value)
-    if trace is not None:
-        changes["workload"] = {"trace": {"path": str(trace.absolute())}}
     return load(path, changes)
 
 

@@ -97,6 +97,7 @@ def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False) -> Case
         data_parallel_size=draw(st.integers(1, 3)),
         pipeline_parallel_size=draw(st.integers(1, 2)),
         scheduling_policy=draw(st.sampled_from(["fcfs", "shortest_prefill"])),
+        scheduler_reserve_full_isl=draw(st.booleans()),
     )
     replicas = draw(st.integers(1, 3))
     nodes = draw(st.integers(1, 2))

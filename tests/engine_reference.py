@@ -150,7 +150,12 @@ class Reference:
             if self.limits.scheduling_policy == "shortest_prefill":
                 job = min(rank.waiting, key=lambda job: job.target)
             chunk = min(job.target, budget[lane])
-            if self.more_blocks(job, chunk) > self.free(rank):
+            needed = self.more_blocks(job, chunk)
+            if self.limits.scheduler_reserve_full_isl:
+                under_way = [other for other in rank.running if other.state == "prefill"]
+                needed = self.more_blocks(job, job.target)
+                needed += sum(self.more_blocks(other, other.target - other.stored) for other in under_way)
+            if needed > self.free(rank):
                 return
             rank.waiting.remove(job)
             rank.running.append(job)

@@ -22,6 +22,8 @@ class EngineLimits:
     max_model_len : longest request (input plus output tokens) that the engine accepts.
     data_parallel_size : attention ranks in lockstep.
     pipeline_parallel_size : microbatches per rank.
+    scheduler_reserve_full_isl : admit a request only when its whole prompt fits beside what prompts under way still
+        need, not just its first chunk. Without it, a cache full of half-computed prompts preempts itself over and over.
     """
 
     max_num_seqs: int
@@ -32,6 +34,7 @@ class EngineLimits:
     data_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     scheduling_policy: SchedulingPolicy = "fcfs"
+    scheduler_reserve_full_isl: bool = False
 
     @property
     def longest_request_tokens(self) -> int:

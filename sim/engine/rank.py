@@ -166,6 +166,9 @@ class Rank:
         waiting, running, lanes, blocks = self.waiting, self.running, self.lanes, self.blocks
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
+        reserve = self._limits.scheduler_reserve_full_isl
+        if reserve:
+            room -= self._promised_blocks()
         lane = lanes[0]
         while waiting and len(running) < seats:
             if len(lanes) > 1:
@@ -176,9 +179,10 @@ class Rank:
             chunk = request.target_tokens
             chunk = min(chunk, lane.budget_tokens)
             need = -(-chunk // blocks.block_size)
-            if need > room:
+            whole = -(-request.target_tokens // blocks.block_size) if reserve else need
+            if whole > room:
                 return
-            room -= need
+            room -= whole
             self._dequeue(request, now_s)
             request.state = State.PREFILL
             request.lane = lane
@@ -188,6 +192,13 @@ class Rank:
             lane.prefilling.append(request)
             self.prefills += 1
             self._chunk(lane, request, chunk, need)
+
+    def _promised_blocks(self) -> int:
+        """Blocks that the prompts under way will still take."""
+        size = self.blocks.block_size
+        return sum(
+            -(-request.target_tokens // size) - request.blocks for lane in self.lanes for request in lane.prefilling
+        )
 
     def _blocks_for(self, request: Request, chunk: int) -> int:
         return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks

@@ -49,6 +49,8 @@ class EngineSection(Section):
     """Host time per step that no kernel covers; without it, the engine's default."""
     scheduling_policy: Literal["fcfs", "shortest_prefill"] = "fcfs"
     """Order of waiting requests."""
+    scheduler_reserve_full_isl: bool = True
+    """Admit a request only when its whole prompt fits in the cache, not just its first chunk."""
 
     @model_validator(mode="after")
     def _budget_covers_the_batch(self) -> Self:

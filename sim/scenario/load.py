@@ -36,7 +36,25 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Scenar
     raw = document.values
     for key, value in (overrides or {}).items():
         raw = replaced(raw, key, value, str(path))
-    return validated(Scenario, raw, str(path), document.lines)
+    try:
+        return validated(Scenario, raw, str(path), document.lines)
+    except ScenarioError as error:
+        raise _blamed(error, overrides or {}) from None
+
+
+def _blamed(error: ScenarioError, overrides: Mapping[str, Any]) -> ScenarioError:
+    """The error, blamed on the override that gave the value rather than on a line of the file."""
+    own = [key for key in overrides if error.key == key or error.key.startswith(f"{key}.") or key.startswith(error.key)]
+    if not own or not error.key:
+        return error
+    return ScenarioError(
+        f"{error.problem} (given as an override)",
+        key=error.key,
+        value=error.value,
+        valid=error.valid,
+        file=error.file,
+        nearest=error.nearest,
+    )
 
 
 def parse(values: Mapping[str, Any], file: str = "") -> Scenario:

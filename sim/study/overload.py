@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 from sim.engine.cluster import Outcome
 from sim.simulation.infeasible import Infeasible
@@ -37,17 +36,14 @@ def overload(outcomes: Sequence[Outcome], windows: Sequence[Window], replicas: i
     allowed = (EXCESS_FRAC + down_frac) * arrived
     if behind <= allowed or (waiting <= running and gave_up <= allowed):
         return None
-    offered = arrived / seconds
+    offered = (arrived - sum(window.totals.refused for window in windows)) / seconds
     carried = sum(window.totals.completed for window in windows) / seconds
-    needed = ceil(replicas * (1.0 - down_frac) * offered / carried) if carried > 0.0 else 0
     grew = f"the queue grew to {waiting / len(judged):,.0f} waiting requests"
     return Infeasible(
         "over_capacity",
-        f"The offered load of {offered:.3g} requests/s is above capacity: {replicas} replica(s) completed "
-        f"{carried:.3g} requests/s while {grew if waiting > gave_up else f'clients gave up on {gave_up:,}'}, so "
+        f"The offered load of {offered:.3g} admitted requests/s is above capacity: {replicas} replica"
+        f"{'s' if replicas > 1 else ''} completed {carried:.3g} requests/s while {grew if waiting > gave_up else f'clients gave up on {gave_up:,}'}, so "
         f"latencies depend on how long the run lasts.",
-        f"At least {needed} replicas are needed, or at most {carried:.3g} requests/s."
-        if needed
-        else "Nothing completed: reduce the load.",
-        {"offered_rps": offered, "completed_rps": carried, "replicas_needed": float(needed)},
+        f"More than {replicas} replica{'s' if replicas > 1 else ''}, or less load.",
+        {"offered_rps": offered, "completed_rps": carried},
     )

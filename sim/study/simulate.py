@@ -22,6 +22,7 @@ from sim.study.overload import overload
 from sim.study.rates import rate_metrics, rates_by_replication
 from sim.study.replicate import replicate
 from sim.study.result import CostLine, Result, Status
+from sim.study.sizing import sized
 from sim.study.utilisations import utilisation_metrics
 from sim.study.window import Window
 from sim.study.workers import Progress, worker_count
@@ -48,22 +49,29 @@ def simulate(scenario: Scenario, *, workers: int = 0, progress: Progress | None 
     """
     begun = time.perf_counter()
     found = check(scenario)
-    if found.infeasible is not None or found.built is None:
+    reason = found.infeasible
+    if reason is not None or found.built is None:
+        if reason is not None and reason.kind == "over_capacity":
+            reason = sized(scenario, reason, workers=workers)
         manifest = manifest_of(scenario, [], time.perf_counter() - begun, 1)
-        return Result(scenario, "infeasible", found.infeasible, manifest=manifest)
+        return Result(scenario, "infeasible", reason, manifest=manifest)
     check_prices(scenario)
     outcomes = replicate(scenario, workers=workers, progress=progress)
     manifest = manifest_of(scenario, outcomes, time.perf_counter() - begun, worker_count(workers))
-    return summarise(scenario, found, outcomes, manifest)
+    return summarise(scenario, found, outcomes, manifest, workers=workers)
 
 
-def summarise(scenario: Scenario, found: Check, outcomes: Sequence[Outcome], manifest: dict[str, Any]) -> Result:
+def summarise(
+    scenario: Scenario, found: Check, outcomes: Sequence[Outcome], manifest: dict[str, Any], *, workers: int = 0
+) -> Result:
     """The result of finished replications."""
     assert found.built is not None
     cluster = found.built.cluster
     gpus = found.planned.layout.num_gpus * cluster.replicas
     windows = [Window.of(outcome, cluster, gpus) for outcome in outcomes]
     behind = overload(outcomes, windows, cluster.replicas)
+    if behind is not None:
+        behind = sized(scenario, behind, workers=workers)
     status: Status = "completed" if behind is None else "over_capacity"
     note = "" if behind is None else NOT_KEPT_UP
     money = price(scenario, found.planned, windows, note)
