@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 import sim
+from sim.cli import run_script
 from sim.report.console import progress_bar
 from sim.report.precision_plot import save_precision_plot
 from sim.study.outage import one_lost_gpu
@@ -84,4 +85,4 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import sim
+from sim.cli import run_script
 from sim.report.console import progress_bar
 from sim.report.load_curve_plot import save_load_curve_plot
 from sim.study.load_curve import SHARES, load_curve
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

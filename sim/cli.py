@@ -38,6 +38,23 @@ Sort = Annotated[bool, typer.Option("--sort", help="Put unsorted requests in ord
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import sim
+
+        _print(f"moe-capacity-sim {sim.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Capacity simulator for serving very large mixture-of-experts models on GPU clusters."""
+
+
 @app.command()
 def run(
     scenario: ScenarioFile,
@@ -138,7 +155,12 @@ def verify(
 
 @app.command()
 def catalog(
-    area: Annotated[str, typer.Argument(help="models, gpus, nodes, engines, kernels, prices, workloads, reliability.")],
+    area: Annotated[
+        str,
+        typer.Argument(
+            help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, weight_formats, kv_formats."
+        ),
+    ],
     subject: Annotated[str | None, typer.Argument(help="Only this subject, with all its facts.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -230,7 +252,12 @@ def _print(text: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: every foreseen error is one sentence on stderr and exit code 2."""
     words = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_guarded(lambda: app(words, prog_name="sim", standalone_mode=False), "--json" in words))
+    sys.exit(_guarded(lambda: app(words, prog_name="sim", standalone_mode=False), as_json="--json" in words))
+
+
+def run_script(script: Callable[[], Any]) -> None:
+    """Run the body of a study script as a command runs: foreseen errors are one sentence and exit code 2."""
+    sys.exit(_guarded(script, as_json=False))
 
 
 def _guarded(command: Callable[[], Any], as_json: bool) -> int:

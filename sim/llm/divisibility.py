@@ -12,7 +12,8 @@ def layout_problems(spec: ModelSpec, layout: Layout, *, weights: str | None = No
 
     Parameters
     ----------
-    weights : weight format; given, expert slices must also keep whole scale blocks (vLLM refuses others).
+    weights : weight format; given, expert slices must also keep whole scale blocks (vLLM refuses others), once padded
+        where engines pad them.
     """
     sizes = {
         "tensor_parallel_size": layout.tensor_parallel_size,
@@ -60,7 +61,7 @@ def _expert_problems(spec: ModelSpec, layout: Layout, weights: str | None) -> li
     elif weights is not None:
         encoding = weight_format(weights).routed_experts
         block = max(encoding.scale_rows, encoding.scale_columns)
-        if ranks > 1 and width // ranks % block:
+        if ranks > 1 and encoding.slice_width(width, ranks) % block:
             problems.append(
                 f"expert width {width} sliced over {ranks} GPUs gives {width // ranks}, which does not hold whole "
                 f"blocks of {block} in {weights}"

@@ -20,12 +20,23 @@ class Encoding:
     ----------
     value_bits : bits per value.
     scale_bytes : bytes of one scale; a scale covers `scale_rows` x `scale_columns` values. 0 bytes without scales.
+    slice_padding : a slice of an expert is padded to a multiple of this many values; 0 where engines pad nothing, and
+        refuse slices that do not hold whole blocks.
     """
 
     value_bits: int
     scale_bytes: int
     scale_rows: int
     scale_columns: int
+    slice_padding: int
+
+    def slice_width(self, width: int, ranks: int) -> int:
+        """Width of an expert's slice on each of the GPUs that share it, padding included (2880 over 8 in MXFP4: 384).
+
+        `ranks` divides `width`.
+        """
+        part = width // ranks
+        return -(-part // self.slice_padding) * self.slice_padding if self.slice_padding and ranks > 1 else part
 
     def tensor_bytes(self, rows: int, columns: int) -> int:
         """Bytes of one tensor, its scales included; a last, partial block has a whole scale."""
@@ -94,5 +105,5 @@ def weight_format(name: str) -> WeightFormat:
 def _encoding(name: str) -> Encoding:
     if "value_bits" not in tables.subject(TABLE, name):
         raise CatalogError(f"catalog table {TABLE!r}: {name!r} mixes encodings and is none itself")
-    parts = ("value_bits", "scale_bytes", "scale_rows", "scale_columns")
+    parts = ("value_bits", "scale_bytes", "scale_rows", "scale_columns", "slice_padding")
     return Encoding(*(int(tables.number(TABLE, name, part)) for part in parts))

@@ -83,8 +83,8 @@ def hopeless(bound: CapacityBound, rate_rps: float | None, replicas: int) -> Inf
     return Infeasible(
         "over_capacity",
         f"The offered load of {rate_rps:.3g} admitted requests/s is above capacity: {replicas} replica"
-        f"{'s carry' if replicas > 1 else ' carries'} at most {carried:.3g} requests/s of this mix, even with every seat "
-        "taken.",
+        f"{'s carry' if replicas > 1 else ' carries'} at most {carried:.3g} requests/s of this mix, even with every "
+        "seat taken.",
         f"No fewer than {needed} replicas could carry it, by that bound; or at most {carried:.3g} requests/s.",
         {"offered_rps": rate_rps, "capacity_bound_rps": carried, "replicas_needed": float(needed)},
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sim.engine.plan import EngineLimits
+from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import check
 from sim.simulation.infeasible import Infeasible
@@ -57,11 +58,13 @@ def explain(
 
     Raises
     ------
-    ScenarioError, CatalogError, ModelConfigError : the input cannot be used.
+    ScenarioError, CatalogError, ModelConfigError : the input cannot be used, or the model never runs such a step.
     """
     found = check(scenario)
+    most = found.planned.spec.max_context_tokens
     decode_seqs = USUAL_SEQS if seqs is None else seqs
-    context = USUAL_CONTEXT_TOKENS if context_tokens is None else context_tokens
+    context = min(USUAL_CONTEXT_TOKENS, most) if context_tokens is None else context_tokens
+    _refuse_what_cannot_be(most, decode_seqs, context, prefill_tokens, prefix_tokens)
     if found.built is None:
         return Explained(found.planned, found.infeasible, decode_seqs, context, prefill_tokens, prefix_tokens, (), ())
     law = found.built.law
@@ -81,25 +84,46 @@ def explain(
         prefix_tokens,
         tuple(operations),
         (
-            *_impossible(found.built.cluster.limits, decode_seqs, decode_seqs * context, prefill_tokens),
+            *_impossible(found.built.cluster.limits, decode_seqs, context, prefill_tokens, prefix_tokens),
             *law_caveats(
                 law,
                 decode_seqs=decode_seqs,
                 context_tokens=context,
                 prefill_chunks=1 if prefill_tokens else 0,
                 prefix_tokens=prefix_tokens,
+                prefill_tokens=prefill_tokens,
             ),
         ),
     )
 
 
-def _impossible(limits: EngineLimits, seqs: int, cached_tokens: int, prefill_tokens: int) -> Iterator[str]:
+def _refuse_what_cannot_be(most_tokens: int, seqs: int, context: int, prefill: int, prefix: int) -> None:
+    """Raise for steps that no engine runs with this model; the keys are the flags of the command line."""
+    if not seqs and not prefill:
+        raise ScenarioError("a step needs decoding sequences (--seqs) or prompt tokens (--prefill); both are 0")
+    if prefix and not prefill:
+        raise ScenarioError(
+            "a prefix stands before prompt tokens of the step", key="--prefix", value=prefix, valid="with --prefill"
+        )
+    for flags, tokens in (("--context", context if seqs else 0), ("--prefill plus --prefix", prefill + prefix)):
+        if tokens > most_tokens:
+            raise ScenarioError(
+                "longer than the model's context", key=flags, value=tokens, valid=f"at most {most_tokens}"
+            )
+
+
+def _impossible(limits: EngineLimits, seqs: int, context: int, prefill: int, prefix: int) -> Iterator[str]:
     """Why the engine of the scenario would never run such a step."""
-    pool_tokens = limits.num_kv_blocks * limits.block_size
+    prompt_tokens = prefill + prefix
     for what, asked, most in (
-        ("sequences per rank", seqs, limits.max_num_seqs),
-        ("tokens in one step", seqs + prefill_tokens, limits.max_num_batched_tokens),
-        ("tokens in the cache of one rank", cached_tokens, pool_tokens),
+        ("sequences per rank", seqs + bool(prefill), limits.max_num_seqs),
+        ("tokens in one step", seqs + prefill, limits.max_num_batched_tokens),
+        ("tokens in one request", max(context if seqs else 0, prompt_tokens), limits.max_model_len),
+        (
+            "tokens in the cache of one rank",
+            seqs * context + prompt_tokens,
+            limits.num_kv_blocks * limits.block_size,
+        ),
     ):
         if asked > most:
             yield f"the engine never runs this step: {asked:,} {what}, where it admits {most:,}."

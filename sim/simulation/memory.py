@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from sim.catalog.tables import number
-from sim.errors import ModelConfigError, ScenarioError
+from sim.errors import CatalogError, ModelConfigError, ScenarioError
 from sim.llm.fit import smallest_fit
 from sim.llm.kvcache import IndexerPolicy
 from sim.llm.layout import Layout
@@ -71,7 +71,7 @@ def plan(scenario: Scenario) -> Planned:
         memory = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
         key = "deployment.layout" if error.key == "layout" else error.key
-        raise ScenarioError(error.problem, key=key, valid=error.valid, file=scenario.file) from None
+        raise ScenarioError(error.problem, key=key, value=error.value, valid=error.valid, file=scenario.file) from None
     limit = scenario.deployment.engine.max_model_len
     if limit is not None and limit > spec.max_context_tokens:
         raise ScenarioError(
@@ -85,12 +85,21 @@ def plan(scenario: Scenario) -> Planned:
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
-    """The model of a scenario: a catalog row, or a configuration beside the scenario file."""
+    """The model of a scenario: a catalog row, or a configuration beside the scenario file.
+
+    Raises
+    ------
+    ScenarioError : unknown or approximate model, missing or unreadable configuration; names file and key.
+    """
     name = scenario.model.name
     path = scenario.locate(name)
     if name.endswith(".json") and not path.exists():
-        raise ModelConfigError(f"{scenario.file or 'scenario'}: model.name: there is no file {name!r}")
-    return load_model(path if path.exists() else name, allow_approximate=scenario.model.allow_approximate)
+        raise ScenarioError("there is no file of that name", key="model.name", value=name, file=scenario.file)
+    try:
+        return load_model(path if path.exists() else name, allow_approximate=scenario.model.allow_approximate)
+    except (CatalogError, ModelConfigError) as error:
+        problem = str(error).replace("set allow_approximate", "set model.allow_approximate")
+        raise ScenarioError(problem, key="model.name", file=scenario.file) from None
 
 
 def layout_of(scenario: Scenario) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sim.catalog.tables import number
+from sim.catalog.tables import fact, number
 from sim.llm.layout import Layout
 from sim.llm.spec import ModelSpec
 from sim.steptime.attention_choice import attention_law
@@ -43,8 +43,10 @@ def build_law(
     CatalogError : unknown GPU, node, engine or weight format.
     ScenarioError : unknown cache type or imbalance law.
     """
+    host_status = "scenario"
     if host_overhead_s is None:
         host_overhead_s = number("engines", engine, "host_overhead_ms") * MILLISECOND
+        host_status = fact("engines", engine, "host_overhead_ms").status
     inputs = LawInputs(spec, layout, load_hardware(gpu, node), engine, weights, kv_cache_dtype, imbalance_of(imbalance))
     parts = LawParts(
         attention=attention_law(inputs),
@@ -53,5 +55,6 @@ def build_law(
         experts=(expert_operations(inputs, "decode"), expert_operations(inputs, "prefill")),
         network=(network_operations(inputs, "decode"), network_operations(inputs, "prefill")),
         host_overhead_s=host_overhead_s,
+        host_status=host_status,
     )
     return KernelStepLaw(inputs, parts)

@@ -15,6 +15,7 @@ def law_caveats(
     context_tokens: int = 0,
     prefill_chunks: int = 0,
     prefix_tokens: int = 0,
+    prefill_tokens: int = 0,
 ) -> list[str]:
     """One sentence for each way in which the law extrapolates; empty inside its range.
 
@@ -22,12 +23,15 @@ def law_caveats(
     ----------
     decode_seqs, context_tokens : sequences that decode on one rank, and context of each.
     prefill_chunks, prefix_tokens : prompt chunks in one step of a rank, and longest cached prefix.
+    prefill_tokens : new tokens of one prompt chunk, where one is looked at; 0 says nothing about its length.
     """
     return [
         *_hardware(law),
         *_attention(law.inputs),
         *_network(law),
+        *_pipeline(law.inputs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
+        *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
 
 
@@ -54,7 +58,8 @@ def _hardware(law: KernelStepLaw) -> list[str]:
             )
         elif weights.kernels == "fp4":
             lines.append(f"{role} weights in {inputs.weights} use FP4 math, for which no kernel was measured.")
-    if inputs.imbalance.assumed and inputs.layout.expert_parallel_size > 1:
+    if inputs.imbalance.assumed and inputs.spec.num_experts:
+        # Skew sets how many experts a step touches, so it matters for sliced experts as well.
         law_of_load = f"{inputs.imbalance.law} (alpha {inputs.imbalance.alpha:g})"
         lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, without load balancing.")
     return lines
@@ -97,6 +102,25 @@ def _network(law: KernelStepLaw) -> list[str]:
     return lines
 
 
+def _pipeline(inputs: LawInputs) -> list[str]:
+    stages, layers = inputs.layout.pipeline_parallel_size, inputs.spec.num_layers
+    if stages == 1:
+        return []
+    lines = [
+        (
+            "a round of the pipeline lasts as long as its largest microbatch needs for all stages, and all chunks of a "
+            "prompt stay in one microbatch: other stages wait while it is computed, so throughput of pipeline layouts "
+            "leans low when few prompts are under way."
+        )
+    ]
+    if layers % stages:
+        lines.append(
+            f"{layers} layers over {stages} stages: the fullest stage has {-(-layers // stages)} layers, and needs "
+            f"more memory than the average of {layers / stages:.1f} layers that is planned."
+        )
+    return lines
+
+
 def _batch(
     law: KernelStepLaw, decode_seqs: int, context_tokens: int, prefill_chunks: int, prefix_tokens: int
 ) -> list[str]:
@@ -130,6 +154,30 @@ def _batch(
             f"a prefix of {prefix_tokens:,} tokens exceeds the {int(prefill_kernel['max_prefix_tokens']):,} measured."
         )
     return lines
+
+
+def _floor(
+    law: KernelStepLaw, decode_seqs: int, context_tokens: int, prefill_tokens: int, prefix_tokens: int
+) -> list[str]:
+    """A prompt chunk whose attention costs what launching its kernels costs, whatever its length."""
+    inputs, cap = law.inputs, law.attention_cap_tokens
+    if not prefill_tokens or not inputs.uses_latent_module:
+        return []
+    context, capped = decode_seqs * context_tokens, decode_seqs * min(context_tokens, cap)
+    above = bool(cap and decode_seqs) and context_tokens >= cap
+    chunk = ((prefill_tokens, prefix_tokens),)
+    if law.parts.attention.explain_mixed(decode_seqs, context, capped, above, chunk)[0].bound != "launch":
+        return []
+    _, kernel = _decode_and_prefill(inputs)
+    dense = inputs.spec.has_sparse_attention and prefill_tokens + prefix_tokens <= cap
+    path = "dense_" if dense else ""
+    return [
+        (
+            f"attention over so short a prompt chunk takes a floor of {kernel[f'{path}floor_us']:.0f} us per layer, "
+            "the cost of launching kernels one by one, whatever its length; the fit misses one in ten of its "
+            f"measurements by more than {100 * kernel[f'{path}p90_error_frac']:.0f} %."
+        )
+    ]
 
 
 def _decode_and_prefill(inputs: LawInputs) -> tuple[Kernel, Kernel]:

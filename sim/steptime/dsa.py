@@ -92,18 +92,7 @@ class SparseLatentAttention:
     ) -> tuple[float, ...]:
         """(attention of all layers, what indexers add in their owners) in seconds."""
         del any_above
-        cap, group = self.spec.index_topk_tokens, self._group
-        new_tokens = pairs = indexed = 0.0
-        sparse = False
-        for new, cached in prefills:
-            end = new + cached
-            new_tokens += new
-            indexed += new * (cached + 0.5 * new)
-            if end > cap:
-                sparse = True
-                pairs += group.keys_sum(new, cached)
-            else:
-                pairs += new * cached + new * (new + 1) // 2
+        sparse, new_tokens, pairs, indexed = self._prompt_work(prefills)
         decode_s = capped_tokens * self._selected_s + (self._sequence_s(seqs) if seqs else 0.0)
         tokens = seqs + new_tokens
         scan_s = context_tokens * self._scan_s
@@ -121,19 +110,34 @@ class SparseLatentAttention:
     def explain_mixed(
         self, seqs: int, context_tokens: int, capped_tokens: int, any_above: bool, prefills: Prefills
     ) -> list[Operation]:
-        """The parts of `mixed` with their work."""
+        """The parts of `mixed` with their work.
+
+        Where the dense path runs, indexers were measured within the time of attention; their share of it is taken by
+        the rates fitted to them elsewhere (`_dense_index_s`), so that neither line outruns the GPU. The sum is that of
+        `mixed`.
+        """
         attention_s, indexer_s = self.mixed(seqs, context_tokens, capped_tokens, any_above, prefills)
         k, layers, owners = self.prefill_kernel, self.spec.num_layers, self.spec.num_indexer_layers
-        new_tokens = sum(new for new, _ in prefills)
-        pairs = sum(self._group.keys_sum(new, cached) for new, cached in prefills)
-        indexed = sum(new * cached + new * (new + 1) // 2 for new, cached in prefills)
+        sparse, new, pairs, _ = self._prompt_work(prefills)
         keys = sum(new + cached for new, cached in prefills)
-        tokens = seqs + new_tokens
-        flops = tokens * 2.0 * self._weights + (pairs + capped_tokens) * self._pair_flops
+        pair_flops = pairs * (self._pair_flops if sparse else self._dense_pair_flops) + capped_tokens * self._pair_flops
+        flops = (seqs + new) * 2.0 * self._weights + pair_flops
         traffic = self._weight_bytes + (capped_tokens + min(pairs, keys)) * self.cache_bytes
-        index_flops = tokens * 2.0 * self._index_weights + (indexed + context_tokens) * self._index_pair_flops
-        index_traffic = self._index_weight_bytes + (context_tokens + keys) * index_entry_bytes(self.spec)
-        bound: Bound = "launch" if attention_s <= layers * k["floor_us"] * MICROSECOND else "compute"
+        floor_s, *_ = self._sparse_terms if sparse else self._dense_terms
+        bound: Bound = "launch" if attention_s <= layers * floor_s else "compute"
+        index_bound: Bound
+        if sparse:
+            indexed = sum(new * cached + new * (new + 1) // 2 for new, cached in prefills)
+            index_flops = (seqs + new) * 2.0 * self._index_weights + (indexed + context_tokens) * self._index_pair_flops
+            index_traffic = self._index_weight_bytes + (context_tokens + keys) * index_entry_bytes(self.spec)
+            whole_s = attention_s / layers + indexer_s / owners
+            index_bound = "launch" if whole_s <= self._index_terms[0] * (1 + 1e-12) else "compute"
+        else:
+            index_flops, index_traffic = self._dense_index_work(seqs, new, context_tokens)
+            index_bound = "memory"
+            best_s = self._best_s(seqs + new, pair_flops, traffic)
+            moved_s = max(0.0, min(owners * self._dense_index_s(seqs, new), attention_s - layers * best_s))
+            attention_s, indexer_s = attention_s - moved_s, indexer_s + moved_s
         return [
             Operation(
                 "attention (sparse MLA)",
@@ -153,11 +157,60 @@ class SparseLatentAttention:
                 owners * index_traffic,
                 0.0,
                 indexer_s,
-                bound,
+                index_bound,
                 k.name,
                 k.status,
             ),
         ]
+
+    def _prompt_work(self, prefills: Prefills) -> tuple[bool, float, float, float]:
+        """(whether the sparse path runs, new tokens, query-key pairs of attention, pairs that one indexer scores)."""
+        cap, group = self.spec.index_topk_tokens, self._group
+        new_tokens = pairs = indexed = 0.0
+        sparse = False
+        for new, cached in prefills:
+            end = new + cached
+            new_tokens += new
+            indexed += new * (cached + 0.5 * new)
+            if end > cap:
+                sparse = True
+                pairs += group.keys_sum(new, cached)
+            else:
+                pairs += new * cached + new * (new + 1) // 2
+        return sparse, new_tokens, pairs, indexed
+
+    def _dense_index_work(self, seqs: int, new_tokens: float, context_tokens: int) -> tuple[float, float]:
+        """(FLOPs, bytes) of one indexer beside the dense path.
+
+        Prompts only write their index keys, since no key is left out; decoding sequences project, and score old keys.
+        """
+        weights, weight_bytes = self._dense_index_weights(seqs)
+        flops = seqs * 2.0 * weights + new_tokens * 2.0 * self._index_key_weights
+        traffic = weight_bytes + (context_tokens + new_tokens) * index_entry_bytes(self.spec)
+        return flops + context_tokens * self._index_pair_flops, traffic
+
+    def _dense_index_s(self, seqs: int, new_tokens: float) -> float:
+        """Seconds of one indexer for that work, without the scan of old keys that `mixed` adds to attention.
+
+        Weights at the rate of a decoding indexer, products at the rate of the module's projections.
+        """
+        weights, weight_bytes = self._dense_index_weights(seqs)
+        products = seqs * 2.0 * weights + new_tokens * 2.0 * self._index_key_weights
+        written = new_tokens * index_entry_bytes(self.spec)
+        efficiency = self.decode_kernel["indexer_weight_efficiency"]
+        memory_s = (weight_bytes + written) / (self.hbm_bytes_per_s * efficiency)
+        return memory_s + products / (self.weights.peak * self.prefill_kernel["dense_weight_compute_efficiency"])
+
+    def _dense_index_weights(self, seqs: int) -> tuple[float, float]:
+        """(weights, their bytes) that one indexer reads: without decoding sequences the projection to keys alone."""
+        if seqs:
+            return self._index_weights, self._index_weight_bytes
+        return self._index_key_weights, self._index_key_weights * self.weights.bytes_per_weight
+
+    def _best_s(self, tokens: float, pair_flops: float, traffic: float) -> float:
+        """Seconds of one layer's attention at the peaks of the GPU, which no share may undercut."""
+        compute_s = tokens * 2.0 * self._weights / self.weights.peak + pair_flops / self.peak_bf16
+        return max(compute_s, traffic / self.hbm_bytes_per_s)
 
     def _sequence_s(self, seqs: int) -> float:
         """Decode time of one layer that grows with sequences, not with their contexts."""
@@ -197,13 +250,12 @@ class SparseLatentAttention:
     def _dense_terms(self) -> tuple[float, float, float, float, float]:
         """The same of the dense path for short contexts."""
         k = self.prefill_kernel
-        pair_flops = 2.0 * self.heads * (self.spec.qk_head_dim + self.spec.v_head_dim)
         return (
             k["dense_floor_us"] * MICROSECOND,
             k["dense_t0_us"] * MICROSECOND,
             0.0,
             2.0 * self._weights / (self.weights.peak * k["dense_weight_compute_efficiency"]),
-            pair_flops / (self.peak_bf16 * k["dense_attention_compute_efficiency"]),
+            self._dense_pair_flops / (self.peak_bf16 * k["dense_attention_compute_efficiency"]),
         )
 
     @cached_property
@@ -230,6 +282,10 @@ class SparseLatentAttention:
         return 2.0 * self.heads * (self.spec.kv_latent_dim + self.spec.kv_lora_rank)
 
     @property
+    def _dense_pair_flops(self) -> float:
+        return 2.0 * self.heads * (self.spec.qk_head_dim + self.spec.v_head_dim)
+
+    @property
     def _index_pair_flops(self) -> float:
         return 2.0 * self.spec.index_n_heads * self.spec.index_head_dim
 
@@ -238,6 +294,10 @@ class SparseLatentAttention:
         spec = self.spec
         query = (spec.q_lora_rank or spec.hidden_size) * spec.index_n_heads * spec.index_head_dim
         return query + spec.hidden_size * (spec.index_head_dim + spec.index_n_heads)
+
+    @property
+    def _index_key_weights(self) -> float:
+        return self.spec.hidden_size * self.spec.index_head_dim
 
     @property
     def _index_weight_bytes(self) -> float:

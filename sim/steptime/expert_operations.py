@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from sim.llm.formats import weight_format
 from sim.steptime.collectives import GatherScatter
 from sim.steptime.dispatch import LowLatency, Normal
 from sim.steptime.experts import GroupedExperts, RoutedExperts
@@ -22,12 +23,23 @@ def expert_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, 
         return ()
     wide = "wide_" if inputs.spreads_tokens else ""
     kernel = engine_kernel(inputs.engine, f"experts_{wide}{phase}_{weights.kernels}")
-    width = spec.moe_intermediate_size / layout.expert_tensor_parallel_size
+    width = _slice_width(inputs)
     grouped = GroupedExperts(kernel, weights, spec.expert_hidden_size, width, inputs.hardware.hbm_bytes_per_s)
     ranks = layout.expert_parallel_size
     slots = (spec.num_experts + layout.redundant_experts) / ranks
     hottest = HottestRank(spec.num_experts, spec.num_experts_per_token, ranks, slots, inputs.imbalance)
     return (TokenOperation("routed experts", spec.num_moe_layers, kernel, RoutedExperts(grouped, hottest).cost),)
+
+
+def _slice_width(inputs: LawInputs) -> float:
+    """Expert width on one GPU; padding is read and multiplied like weights.
+
+    Only where the slicing is even (`sim.llm.divisibility`); a law asked for any other divides the width.
+    """
+    width, ranks = inputs.spec.moe_intermediate_size, inputs.layout.expert_tensor_parallel_size
+    if width % ranks:
+        return width / ranks
+    return float(weight_format(inputs.weights).routed_experts.slice_width(width, ranks))
 
 
 def network_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sim.errors import ScenarioError
+from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.operation import Operation
 
@@ -42,7 +45,9 @@ def explain_step(
     tokens = decode_seqs + prefill_tokens
     if not tokens or (decode_seqs and not context_tokens):
         raise ScenarioError(
-            "a step needs sequences with context, or prompt tokens", key="decode_seqs", value=decode_seqs
+            "a step needs decode_seqs with context_tokens, or prefill_tokens",
+            key="decode_seqs",
+            value=decode_seqs,
         )
     cap = law.attention_cap_tokens
     context = decode_seqs * context_tokens
@@ -56,11 +61,15 @@ def explain_step(
         # A mixed step takes at least the attention time of the decode step in it (`KernelStepLaw.mixed_s`).
         lines = mixed if _seconds(mixed) >= _seconds(lines) else lines
     ranks = law.inputs.layout.data_parallel_size
-    return [
+    *kernels, host = [
         *lines,
         *law.lane_operations(tokens, decode_seqs + len(prefills)),
         *law.shared_operations(tokens * ranks, tokens, prefill=bool(prefills)),
     ]
+    if law.inputs.hardware.gpu not in FITTED_GPUS:
+        # Efficiencies measured on another GPU are assumed here, whatever their rows say.
+        kernels = [replace(line, status="assumed") for line in kernels]
+    return [*kernels, host]
 
 
 def _seconds(lines: list[Operation]) -> float:

@@ -89,12 +89,11 @@ class CoreAttention:
             seconds += context_s * context_tokens + capped_s * capped_tokens
         for new, cached in prefills:
             for group, pair_s, key_s in self._prefill_slopes:
+                keys = self._keys_read(group, new, cached)
                 if group.cap_tokens:
                     pairs = group.keys_sum(new, cached)
-                    keys = min(new + cached, new + group.cap_tokens)
                 else:
                     pairs = (new * cached + new * (new + 1) // 2) / group.stride_tokens
-                    keys = new + cached
                 compute_s, memory_s = pair_s * pairs, key_s * keys
                 seconds += max(compute_s, memory_s)
             seconds += self._index_pair_s * (new * cached + new * (new + 1) // 2)
@@ -114,11 +113,19 @@ class CoreAttention:
         flops += indexed * indexer_flops_per_key(self.spec)
         traffic = sum(line.bytes for line in decode)
         traffic += sum(
-            group.layers * (new + cached) * self.cache_bytes for group in self._groups for new, cached in prefills
+            group.layers * self._keys_read(group, new, cached) * self.cache_bytes / group.stride_tokens
+            for group in self._groups
+            for new, cached in prefills
         )
         k, layers = self.prefill_kernel, self.spec.num_layers
         bound: Bound = "launch" if self._prefill_launch_s > 0.5 * seconds else "compute"
         return [Operation("attention", layers, flops, traffic, 0.0, seconds, bound, k.name, k.status)]
+
+    @staticmethod
+    def _keys_read(group: AttentionGroup, new_tokens: int, cached_tokens: int) -> int:
+        """Tokens whose keys a prompt chunk reads in one layer, before the stride of a compressed cache."""
+        tokens = new_tokens + cached_tokens
+        return min(tokens, new_tokens + group.cap_tokens) if group.cap_tokens else tokens
 
     def _line(self, group: AttentionGroup, *, full: bool) -> LinearCost:
         """One group of layers while decoding."""

@@ -35,6 +35,7 @@ class LawParts:
     experts, network : shared operations by tokens of all lanes, and by tokens of the busiest lane; each for steps
         without and with prompt chunks.
     host_overhead_s : host time of a step and stage.
+    host_status : status of that figure in the catalog, or `scenario` where the scenario sets it.
     """
 
     attention: AttentionLaw
@@ -43,6 +44,7 @@ class LawParts:
     experts: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
     network: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
     host_overhead_s: float
+    host_status: str
 
 
 class KernelStepLaw:
@@ -118,7 +120,8 @@ class KernelStepLaw:
         lines = [operation.explain(total_tokens) for operation in self.parts.experts[prefill]]
         lines += [operation.explain(busiest_lane_tokens) for operation in self.parts.network[prefill]]
         stages = self.inputs.layout.pipeline_parallel_size
-        return [*lines, Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", "assumed")]
+        status = self.parts.host_status
+        return [*lines, Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", status)]
 
     def _attention(self, seqs: int) -> DecodeCoefficients:
         """Attention coefficients of a pure decode step."""

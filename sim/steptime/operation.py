@@ -40,7 +40,8 @@ class Operation:
     flops, bytes, network_bytes, seconds : totals over all runs.
     bound : the largest term.
     kernel : row subject of the kernels table that the time comes from.
-    status : status of that row.
+    status : status of that row; `assumed` where a GPU borrows the row from another; `scenario` where the scenario says
+        how long it takes.
     """
 
     name: str

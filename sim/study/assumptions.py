@@ -31,7 +31,7 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
     yield from _engine(scenario)
     for kernel in assumed_kernels(built.law):
         yield from _rows("kernels", kernel, without=("family",))
-    if built.law.inputs.imbalance.assumed and built.planned.layout.expert_parallel_size > 1:
+    if built.law.inputs.imbalance.assumed and built.planned.spec.num_experts:
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)

@@ -14,6 +14,7 @@ from sim.cost.parameters import CostParameters, parameters
 from sim.cost.power import PowerModel, TimeShares
 from sim.cost.price_book import api_price
 from sim.cost.tokens import TokenRates, effective_usd_per_mtok
+from sim.errors import CatalogError, ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import node_of
 from sim.simulation.memory import Planned
@@ -109,7 +110,10 @@ def check_prices(scenario: Scenario) -> None:
     """
     parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
     if scenario.pricing.api_provider is not None:
-        api_price(scenario.model.name, scenario.pricing.api_provider)
+        try:
+            api_price(scenario.model.name, scenario.pricing.api_provider)
+        except CatalogError as error:
+            raise ScenarioError(str(error), key="pricing.api_provider", file=scenario.file) from None
 
 
 def power_model(scenario: Scenario) -> PowerModel:

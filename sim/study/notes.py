@@ -11,6 +11,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.steptime.caveats import law_caveats
 from sim.units import DAY_S, HOUR_S
+from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
 
 FEW_REPLICATIONS = 10
 UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at the end hardly move a percentile
@@ -20,6 +21,7 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
     yield from _window(scenario, outcomes)
+    yield from _cut_trace(scenario, found, outcomes)
     yield from _season(scenario)
     yield from _price(scenario, found)
     yield from _extrapolation(found, outcomes)
@@ -68,12 +70,12 @@ def _requests(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     if refused:
         longest = max(outcome.longest_refused_tokens for outcome in outcomes)
         yield (
-            f"{refused:,} requests were refused because they are longer than the "
+            f"{refused:,} request{'s were' if refused > 1 else ' was'} refused as longer than the "
             f"{found.planned.longest_request_tokens:,} tokens that the engine admits; the longest has {longest:,}."
         )
     failed = sum(outcome.record.totals.failed + outcome.record.totals.abandoned for outcome in outcomes)
     if failed:
-        yield f"{failed:,} requests failed or were abandoned after all retries; they are in no latency figure."
+        yield f"{failed:,} requests failed or were abandoned after all retries: in no latency figure."
 
 
 def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -98,6 +100,19 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"{unfinished:,} requests were under way at the end, where {arrived:,} arrived in the measured time: they "
             "are in no latency figure, which leans towards requests that end early; simulate longer."
         )
+
+
+def _cut_trace(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """A trace whose end lies beyond the horizon."""
+    assert found.built is not None
+    arrivals = found.built.workload.arrivals
+    if isinstance(arrivals, ReplayedArrivals):
+        rows, seen = len(arrivals.trace), max(outcome.record.totals.arrived for outcome in outcomes)
+        if seen < rows and scenario.run.max_requests is None:
+            yield (
+                f"The run ends after {seen:,} of the {rows:,} requests of the trace: run.horizon_s "
+                f"{scenario.run.horizon_s:g} is shorter than it."
+            )
 
 
 def _season(scenario: Scenario) -> Iterator[str]:

@@ -39,10 +39,12 @@ def overload(outcomes: Sequence[Outcome], windows: Sequence[Window], replicas: i
     offered = (arrived - sum(window.totals.refused for window in windows)) / seconds
     carried = sum(window.totals.completed for window in windows) / seconds
     grew = f"the queue grew to {waiting / len(judged):,.0f} waiting requests"
+    if waiting <= gave_up:
+        grew = f"clients gave up on {gave_up:,}"
     return Infeasible(
         "over_capacity",
         f"The offered load of {offered:.3g} admitted requests/s is above capacity: {replicas} replica"
-        f"{'s' if replicas > 1 else ''} completed {carried:.3g} requests/s while {grew if waiting > gave_up else f'clients gave up on {gave_up:,}'}, so "
+        f"{'s' if replicas > 1 else ''} completed {carried:.3g} requests/s while {grew}, so "
         f"latencies depend on how long the run lasts.",
         f"More than {replicas} replica{'s' if replicas > 1 else ''}, or less load.",
         {"offered_rps": offered, "completed_rps": carried},

@@ -25,8 +25,8 @@ def sized(scenario: Scenario, reason: Infeasible, *, workers: int = 0) -> Infeas
     needed = max(scenario.deployment.replicas + 1, ceil(offered_rps / (HEADROOM_FRAC * one_rps)))
     carried_rps = HEADROOM_FRAC * one_rps * scenario.deployment.replicas
     smallest = (
-        f"At least {needed} replicas are needed, more to keep a service level; or at most {carried_rps:.3g} requests/s: "
-        f"one replica delivers {one_rps:.3g} requests/s of this mix when it is never short of work."
+        f"At least {needed} replicas are needed, more to keep a service level; or at most {carried_rps:.3g} "
+        f"requests/s. One replica delivers {one_rps:.3g} requests/s of this mix when it is never short of work."
     )
     numbers = {**reason.numbers, "saturated_rps_per_replica": one_rps, "replicas_needed": float(needed)}
     return replace(reason, smallest=smallest, numbers=numbers)

@@ -135,3 +135,16 @@ def test_a_trace_on_the_command_line_replaces_the_workload(sim, root: Path, tmp_
     assert said.code == 0, said.err
     counts = json.loads(said.out)["counts"]
     assert counts["attempted"] == counts["completed"] == 120
+
+
+def test_scalings_of_a_trace_on_the_command_line_hold(sim, root: Path, tmp_path: Path) -> None:
+    """`--trace` brings the requests; `--set workload.trace.*` still says how they are replayed, and is checked."""
+    trace = tmp_path / "small.csv"
+    rows = "".join(f"{second},200,20\n" for second in range(120))
+    trace.write_text("arrival_s,input_tokens,output_tokens\n" + rows, encoding="utf-8")
+    replay = ("run", root / "scenarios" / "glm52_trace_replay.yaml", "--trace", trace, "--out", tmp_path / "run", "--json")
+    said = sim(*replay, "--set", "workload.trace.max_requests=30")
+    assert json.loads(said.out)["counts"]["attempted"] == 30
+    said = sim(*replay, "--set", "workload.trace.thin_frac=0", "--overwrite")
+    assert said.code == 2
+    assert "workload.trace.thin_frac" in said.out

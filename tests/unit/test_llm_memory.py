@@ -152,6 +152,15 @@ def test_sliced_experts_must_hold_whole_blocks() -> None:
     assert layout_problems(spec, Layout(8, enable_expert_parallel=True), weights="fp8_block") == []
 
 
+def test_padded_formats_may_be_sliced_anywhere() -> None:
+    """MXFP4 slices are padded to its blocks of 32, so gpt-oss runs over 4 and 8 GPUs; 7 still do not divide 2880."""
+    spec = load_model("gpt-oss-120b")
+    assert all(layout_problems(spec, Layout(size), weights="mxfp4") == [] for size in (1, 2, 4, 8))
+    assert "not divisible by the 7 GPUs" in "; ".join(layout_problems(spec, Layout(7), weights="mxfp4"))
+    assert "whole blocks of 32 in int4_g32" in layout_problems(spec, Layout(8), weights="int4_g32")[0]
+    assert "whole blocks of 128 in fp8_block" in layout_problems(spec, Layout(8), weights="fp8_block")[0]
+
+
 @pytest.mark.parametrize(
     "layout", [Layout(8), Layout(8, 3), Layout(1, 1, 24, enable_expert_parallel=True, redundant_experts=8)]
 )

@@ -171,7 +171,7 @@ def test_the_lengths_of_a_check_are_those_of_the_first_replication() -> None:
         ({"hardware.gpu": "h1000"}, "hardware.gpu"),
         ({"hardware.node": "hgx-h200-8"}, "holds h200-sxm-141gb, not h100-sxm-80gb"),
         ({"model.name": "nosuch"}, "nosuch"),
-        ({"model.name": "nosuch.json"}, "there is no file 'nosuch.json'"),
+        ({"model.name": "nosuch.json"}, "there is no file of that name (value 'nosuch.json')"),
         ({"model.weights": "fp3"}, "model.weights"),
         ({"deployment.engine.max_model_len": 10**8}, "exceeds the context"),
         ({"deployment.layout.tensor_parallel_size": 7}, "deployment.layout"),

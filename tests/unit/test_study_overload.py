@@ -51,7 +51,7 @@ def test_a_load_just_above_capacity_is_no_completed_run(capacity_rps: float, sha
 
 
 def test_a_hopeless_load_is_refused_without_simulating(capacity_rps: float) -> None:
-    """A load of over three times capacity needs no run, nor does the least number of replicas named less one."""
+    """A load of over three times capacity needs no run; the replicas named carry it, and one less does not."""
     short = {"run.horizon_s": 40.0, "run.warmup_s": 10.0}
     found = simulated(at(3.3 * capacity_rps))
     assert found.status == "infeasible"
@@ -60,10 +60,10 @@ def test_a_hopeless_load_is_refused_without_simulating(capacity_rps: float) -> N
     assert found.metrics == ()
     assert found.manifest["events"]["requests"] == 0
     needed = int(found.infeasible.numbers["replicas_needed"])
-    assert needed == 3
-    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed}, **short)).status == "over_capacity"
-    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed + 1}, **short)).status == "completed"
-    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed - 1})).status == "infeasible"
+    assert needed == 4
+    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed}, **short)).status == "completed"
+    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed - 1}, **short)).status == "over_capacity"
+    assert simulated(at(3.3 * capacity_rps, **{"deployment.replicas": needed - 2})).status == "infeasible"
 
 
 def test_clients_that_give_up_do_not_hide_an_overload(capacity_rps: float) -> None:

@@ -123,7 +123,7 @@ def test_attainment_counts_refused_and_failed_requests(varied: Result) -> None:
     assert refused > 0.1
     assert found.value("slo_attainment_frac") == pytest.approx(1.0 - refused, abs=0.03)
     assert varied.value("slo_attainment_frac") == 1.0
-    assert any("refused because they are longer than the 300 tokens" in note for note in found.warnings)
+    assert any("refused as longer than the 300 tokens" in note for note in found.warnings)
 
 
 @pytest.mark.parametrize("name", ["ttft", "e2el", "tpot", "queue"])

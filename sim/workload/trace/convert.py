@@ -44,6 +44,7 @@ def write_mooncake(trace: Trace, path: str | Path) -> int:
                     _write(trace, cast("IO[bytes]", packed))
             else:
                 _write(trace, raw)
+        Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
         raise TraceError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -155,7 +155,7 @@ class _Rows:
         if len(back) and not sort:
             raise TraceError(
                 f"{self.path}: line {self.lines[int(back[0]) + 1]} is earlier than the line before it; times go back "
-                f"{len(back)} times in all; ask for them to be sorted if the order of the file does not matter"
+                f"{len(back)} times in all; set workload.trace.sort (or --sort) if file order does not matter"
             )
         start = ticks[order[0]] if kind.wall_clock else 0
         blocks = HashBlocks(_whole(self.ids), _whole(self.offsets), self.block_tokens) if self.has_ids else None
