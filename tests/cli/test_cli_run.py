@@ -142,7 +142,8 @@ def test_scalings_of_a_trace_on_the_command_line_hold(sim, root: Path, tmp_path:
     trace = tmp_path / "small.csv"
     rows = "".join(f"{second},200,20\n" for second in range(120))
     trace.write_text("arrival_s,input_tokens,output_tokens\n" + rows, encoding="utf-8")
-    replay = ("run", root / "scenarios" / "glm52_trace_replay.yaml", "--trace", trace, "--out", tmp_path / "run", "--json")
+    scenario = root / "scenarios" / "glm52_trace_replay.yaml"
+    replay = ("run", scenario, "--trace", trace, "--out", tmp_path / "run", "--json")
     said = sim(*replay, "--set", "workload.trace.max_requests=30")
     assert json.loads(said.out)["counts"]["attempted"] == 30
     said = sim(*replay, "--set", "workload.trace.thin_frac=0", "--overwrite")

@@ -143,10 +143,10 @@ def test_an_api_is_billed_for_all_that_was_served_and_has_no_interval() -> None:
 def test_prices_that_cannot_be_used_are_refused_before_anything_is_simulated() -> None:
     """A provider that does not sell the model costs the user no hour of simulation."""
     scenario = tiny(GLM | {"pricing.api_provider": "nobody"})
-    with pytest.raises(ScenarioError, match="pricing.api_provider: .*nobody"):
+    with pytest.raises(ScenarioError, match=r"pricing\.api_provider: .*nobody"):
         check_prices(scenario)
     seen: list[float] = []
-    with pytest.raises(ScenarioError, match="pricing.api_provider: .*nobody"):
+    with pytest.raises(ScenarioError, match=r"pricing\.api_provider: .*nobody"):
         sim.simulate(scenario, workers=1, progress=seen.append)
     assert seen == []
     check_prices(tiny(GLM))
