@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
-RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two"]
+RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class EngineLimits:
     max_model_len : longest request (input plus output tokens) that the engine accepts.
     data_parallel_size : attention ranks in lockstep.
     pipeline_parallel_size : microbatches per rank.
+    enable_prefix_caching : keep the KV of requests that have left, for others with the same leading tokens.
+    affinity_guard : requests that a rank may have more than the least loaded one and still be chosen for its cache.
     """
 
     max_num_seqs: int
@@ -32,6 +34,8 @@ class EngineLimits:
     data_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     scheduling_policy: SchedulingPolicy = "fcfs"
+    enable_prefix_caching: bool = False
+    affinity_guard: int = 8
 
     @property
     def longest_request_tokens(self) -> int:

@@ -102,6 +102,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         data_parallel_size=planned.layout.data_parallel_size,
         pipeline_parallel_size=planned.layout.pipeline_parallel_size,
         scheduling_policy=engine.scheduling_policy,
+        enable_prefix_caching=engine.enable_prefix_caching,
     )
 
 
