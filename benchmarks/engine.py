@@ -1,27 +1,37 @@
 """Engine speed: simulated requests per second of one core, one 16-GPU replica, Azure-conversation-like lengths.
 
-    python benchmarks/engine.py [--layout dp|tp|pp|all] [--requests 60000] [--repeats 3] [--load 0.7]
+    python benchmarks/engine.py [--layout dp|tp|pp|all] [--requests 60000] [--repeats 3] [--load 0.7] [--sessions]
 
 The load is a share of the capacity that the engine itself shows: a short closed loop that asks for every seat measures
 the saturated throughput first. Each layout runs several times and the best run counts, since anything else on the
-machine only ever slows it down; CPU time stands beside wall time to show how much. Peak memory is that of the process,
-so ask for one layout alone to know its own. A million requests: `--layout dp --requests 1000000 --repeats 1`.
+machine only ever slows it down; CPU time stands beside wall time to show how much. `--sessions` turns prefix caching on
+for conversations behind one system prompt, where each request has the history of its session; `hit` is the share of
+prompt tokens found. Peak memory is that of the process, so ask for one layout alone to know its own. A million
+requests: `--layout dp --requests 1000000 --repeats 1`.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import heapq
+import itertools
+import math
 import resource
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import sim
 from sim.engine.cluster import Cluster, Outcome
 from sim.simulation.build import Built, build
 from sim.simulation.run import load
 from sim.streams import Streams
+from sim.workload.request import RequestDraw
 
 BASELINE = Path(__file__).resolve().parents[1] / "scenarios" / "glm52_fp8_16xh100.yaml"
 # Azure 2023 conversation trace (CC-BY-4.0): lognormal fits of its prompt and output lengths, truncated at its maxima
@@ -34,7 +44,11 @@ LAYOUTS = {
 }
 SEATS = {"dp": 128, "tp": 256, "pp": 256}
 SETTLE_S, MEASURE_S = 200.0, 400.0
-HEADER = "| date | layout | requests/s, CPU (wall) | load, req/s | events | boundaries | steps | batch | peak MiB |"
+ROOT_TOKENS, TURNS_MEAN, GAP_MEAN_S, LONGEST_TOKENS = 1024, 5, 60.0, 16_000  # of the sessions
+INTERLEAVED_RPS = 8.0  # how sessions mix in the closed loop that measures the capacity
+HEADER = (
+    "| date | layout | requests/s, CPU (wall) | load, req/s | events | boundaries | steps | batch | hit | peak MiB |"
+)
 
 
 @dataclass(frozen=True)
@@ -47,41 +61,71 @@ class Run:
     cpu_s: float
 
 
-def scenario(layout: str, arrivals: dict[str, object], horizon_s: float, warmup_s: float) -> sim.Scenario:
+def conversations(rate_rps: float) -> Iterator[RequestDraw]:
+    """Sessions behind one system prompt: each turn has a new message, the gap between turns is exponential."""
+    rng = Streams(1).generator("conversations")
+    pending: list[tuple[float, int, int, int]] = []  # (time, session, turns left, tokens of history)
+    start_s = 0.0
+    for session in itertools.count(1):
+        start_s += float(rng.exponential(TURNS_MEAN / rate_rps))
+        while pending and pending[0][0] < start_s:
+            at_s, number, left, history = heapq.heappop(pending)
+            new, output = lognormal(rng, INPUT), lognormal(rng, OUTPUT)
+            runs, tokens = ((0, ROOT_TOKENS), (number << 20, history + new)), ROOT_TOKENS + history + new
+            yield RequestDraw(at_s, tokens, output, str(number), runs, (number << 20) + history + new)
+            if left and tokens + output < LONGEST_TOKENS:
+                gap_s = float(rng.exponential(GAP_MEAN_S))
+                heapq.heappush(pending, (at_s + gap_s, number, left - 1, history + new + output))
+        heapq.heappush(pending, (start_s, session, int(rng.geometric(1.0 / TURNS_MEAN)) - 1, 0))
+
+
+def lognormal(rng: np.random.Generator, law: dict[str, Any]) -> int:
+    """One length."""
+    tokens = law["median_tokens"] * math.exp(law["sigma"] * rng.standard_normal())
+    return int(min(max(tokens, law["min_tokens"]), law["max_tokens"]))
+
+
+def scenario(
+    layout: str, arrivals: dict[str, object], horizon_s: float, warmup_s: float, sessions: bool
+) -> sim.Scenario:
     """The baseline model and hardware with another layout and load."""
     changes = {
         "deployment.layout": LAYOUTS[layout],
         "deployment.engine.max_num_seqs": SEATS[layout],
         "deployment.engine.max_num_batched_tokens": 8192,
+        "deployment.engine.enable_prefix_caching": sessions,
         "workload": {"arrivals": arrivals, "input_tokens": INPUT, "output_tokens": OUTPUT},
         "run": {"horizon_s": horizon_s, "warmup_s": warmup_s, "replications": 1},
     }
     return sim.load(BASELINE).with_(changes)
 
 
-def capacity_rps(layout: str) -> float:
+def capacity_rps(layout: str, sessions: bool) -> float:
     """Saturated throughput of the replica, measured by a closed loop that keeps every seat taken."""
     seats = SEATS[layout] * int(LAYOUTS[layout].get("data_parallel_size", 1))
     closed = {"process": "closed_loop", "concurrency": seats}
-    outcome = timed(build(scenario(layout, closed, SETTLE_S + MEASURE_S, SETTLE_S))).outcome
+    outcome = timed(build(scenario(layout, closed, SETTLE_S + MEASURE_S, SETTLE_S, sessions)), sessions).outcome
     return outcome.record.totals.since(outcome.record.opened).completed / MEASURE_S
 
 
-def timed(built: Built) -> Run:
+def timed(built: Built, sessions: bool, rate_rps: float = INTERLEAVED_RPS) -> Run:
     """One replication, without the study layer around it."""
     streams = Streams(1)
-    cluster = Cluster(built.cluster, built.law, load(built.workload, streams), streams)
+    sent = load(built.workload, streams)
+    if sessions:
+        sent = replace(sent, draws=conversations(rate_rps))
+    cluster = Cluster(built.cluster, built.law, sent, streams)
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     outcome = cluster.run()
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     return Run(outcome, next(cluster.env._eid), wall_s, cpu_s)  # noqa: SLF001 - SimPy numbers its events
 
 
-def measure(layout: str, requests: int, share: float, repeats: int) -> str:
+def measure(layout: str, requests: int, share: float, repeats: int, sessions: bool) -> str:
     """Best of several runs, as one row of the table."""
-    rate_rps = share * capacity_rps(layout)
-    built = build(scenario(layout, {"process": "poisson", "rate_rps": rate_rps}, requests / rate_rps, 0.0))
-    runs = [timed(built) for _ in range(repeats)]
+    rate_rps = share * capacity_rps(layout, sessions)
+    built = build(scenario(layout, {"process": "poisson", "rate_rps": rate_rps}, requests / rate_rps, 0.0, sessions))
+    runs = [timed(built, sessions, rate_rps) for _ in range(repeats)]
     best = min(runs, key=lambda run: run.cpu_s)
     totals, done = best.outcome.record.totals, best.outcome.record.totals.completed
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -94,6 +138,7 @@ def measure(layout: str, requests: int, share: float, repeats: int) -> str:
         f"{totals.boundaries / done:.2f}",
         f"{totals.steps / done:.2f}",
         f"{totals.sequence_s / totals.busy_s:.0f}",
+        f"{totals.cached_prompt_tokens / (totals.cached_prompt_tokens + totals.prefilled_tokens):.1%}",
         f"{peak_mib:.0f}",
     )
     return "| " + " | ".join(cells) + " |"
@@ -106,13 +151,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=60_000, help="requests of one run")
     parser.add_argument("--repeats", type=int, default=3, help="runs per layout; the best counts")
     parser.add_argument("--load", type=float, default=0.7, help="share of the saturated throughput")
+    parser.add_argument("--sessions", action="store_true", help="conversations with prefix caching")
     options = parser.parse_args()
     if options.requests < 1 or options.repeats < 1 or options.load <= 0.0:
         parser.error("--requests and --repeats must be at least 1, --load above 0")
     print(HEADER)
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for layout in LAYOUTS if options.layout == "all" else [options.layout]:
-        print(measure(layout, options.requests, options.load, options.repeats), flush=True)
+        print(measure(layout, options.requests, options.load, options.repeats, options.sessions), flush=True)
 
 
 if __name__ == "__main__":

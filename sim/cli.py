@@ -33,7 +33,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as --set run.seed=2. May be repeated."),
 ]
-Format = Annotated[str, typer.Option("--format", help="auto, azure, mooncake, csv or vllm_timed_trace.")]
+Format = Annotated[str, typer.Option("--format", help="auto, azure, mooncake, csv, or another name in docs/files.md.")]
 Sort = Annotated[bool, typer.Option("--sort", help="Put unsorted requests in order of time instead of refusing them.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 

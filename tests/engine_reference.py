@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sim.engine.plan import EngineLimits
 from sim.steptime.law import StepLaw
 from sim.workload.request import RequestDraw
+from tests.prefix_reference import Block, NaiveCache, blocks_of
 
 
 @dataclass(eq=False)
@@ -32,9 +33,21 @@ class Job:
     first_s: float = -1.0
     last_s: float = -1.0
     preemptions: int = 0
+    names: list[Block] = field(default_factory=list)
+    known: list[Block] = field(default_factory=list)
+    joined: int = 0
 
     def __post_init__(self) -> None:
         self.target = self.input_tokens
+
+    def name(self, draw: RequestDraw, block_size: int) -> None:
+        """Name the blocks of prompt and output, token by token."""
+        tokens: list[object] = [first + i for first, count in draw.prefix or () for i in range(count)]
+        tokens = tokens[: self.input_tokens]
+        tokens += [(id(self), i) for i in range(self.input_tokens - len(tokens))]
+        first = draw.output_first_id
+        tokens += [(id(self), -1 - i) if first is None else first + i for i in range(self.output_tokens)]
+        self.names = blocks_of(tokens, block_size)
 
 
 @dataclass
@@ -43,6 +56,7 @@ class Rank:
 
     waiting: list[Job] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
+    cache: NaiveCache = field(default_factory=NaiveCache)
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -69,6 +83,10 @@ class Reference:
     kv_token_s: float = 0.0
     waiting_s: float = 0.0
     kv_peak_tokens: int = 0
+    hit_tokens: int = 0
+    prefilled_tokens: int = 0
+    evicted_blocks: int = 0
+    joins: int = 0
 
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
@@ -76,6 +94,9 @@ class Reference:
     def run(self, draws: Sequence[RequestDraw]) -> None:
         """Serve all draws to the end."""
         jobs = [Job(draw.arrival_s, draw.input_tokens, draw.output_tokens) for draw in draws]
+        if self.limits.enable_prefix_caching:
+            for job, draw in zip(jobs, draws, strict=True):
+                job.name(draw, self.limits.block_size)
         jobs = [job for job in jobs if job.input_tokens + job.output_tokens <= self.limits.longest_request_tokens]
         now = 0.0
         while jobs or self.everybody():
@@ -90,7 +111,7 @@ class Reference:
             decoding = [job for rank in self.ranks for job in rank.running if job.state == "decode"]
             self.busy_s += seconds
             self.sequence_s += seconds * len(decoding)
-            self.kv_token_s += seconds * sum(job.stored for job in self.everybody())
+            self.kv_token_s += seconds * self.stored_tokens()
             self.waiting_s += seconds * sum(len(rank.waiting) for rank in self.ranks)
             if any(job.chunk for job in self.everybody()):
                 self.prefill_step_s += seconds
@@ -100,25 +121,63 @@ class Reference:
             self.steps += 1
             now = end
             self.finish_step(now)
+        for rank in self.ranks:
+            self.fit(rank)
 
     def everybody(self) -> list[Job]:
         return [job for rank in self.ranks for job in (*rank.running, *rank.waiting)]
 
     def enqueue(self, job: Job) -> None:
-        min(self.ranks, key=lambda rank: len(rank.running) + len(rank.waiting)).waiting.append(job)
+        load = {id(rank): len(rank.running) + len(rank.waiting) for rank in self.ranks}
+        least = min(load.values())
+        ranks = [rank for rank in self.ranks if load[id(rank)] <= least + self.limits.affinity_guard]
+        max(ranks, key=lambda rank: (self.found(rank, job), -load[id(rank)])).waiting.append(job)
+
+    # ---- the prefix cache ---------------------------------------------------------------------------------------
+
+    def found(self, rank: Rank, job: Job) -> int:
+        """Leading blocks that are cached; at least one token is to be computed."""
+        self.fit(rank)
+        return rank.cache.match(job.names[: (job.target - 1) // self.limits.block_size])
+
+    def held(self, rank: Rank) -> int:
+        """Blocks that running requests hold, shared ones once."""
+        return len(rank.cache.holders) + sum(job.blocks - len(job.known) for job in rank.running)
+
+    def stored_tokens(self) -> int:
+        size = self.limits.block_size
+        known = sum(len(rank.cache.holders) for rank in self.ranks)
+        return size * known + sum(job.stored - size * len(job.known) for job in self.everybody())
+
+    def fit(self, rank: Rank, *, growth: bool = True) -> None:
+        """Evict what has no room beside the blocks held, and those that decoding takes in this step."""
+        free = self.free(rank) if growth else self.limits.num_kv_blocks - self.held(rank)
+        self.evicted_blocks += rank.cache.evict(free)
+
+    def store(self, rank: Rank, job: Job) -> None:
+        """Make whole blocks known; copies of blocks that are known already are given back."""
+        if self.limits.enable_prefix_caching:
+            blocks = job.names[len(job.known) : job.stored // self.limits.block_size]
+            rank.cache.hold(blocks)
+            job.known += blocks
+
+    def let_go(self, rank: Rank, job: Job) -> None:
+        self.store(rank, job)
+        rank.cache.release(job.known)
+        job.known = []
 
     # ---- batch formation ----------------------------------------------------------------------------------------
 
     def free(self, rank: Rank) -> int:
         """Blocks left once every decoding sequence has its token of this step."""
-        held = sum(job.blocks for job in rank.running)
-        return self.limits.num_kv_blocks - held - sum(self.needs_block(job) for job in rank.running)
+        return self.limits.num_kv_blocks - self.held(rank) - sum(self.needs_block(job) for job in rank.running)
 
     def needs_block(self, job: Job) -> bool:
         return job.state == "decode" and job.stored == job.blocks * self.limits.block_size
 
     def form(self, rank: Rank, now: float) -> None:
         preempted = False
+        self.fit(rank)
         while self.free(rank) < 0:
             self.preempt(rank)
             preempted = True
@@ -149,14 +208,19 @@ class Reference:
             job = rank.waiting[0]
             if self.limits.scheduling_policy == "shortest_prefill":
                 job = min(rank.waiting, key=lambda job: job.target)
-            chunk = min(job.target, budget[lane])
-            needed = self.more_blocks(job, chunk)
+            found = job.names[: self.found(rank, job)]
+            stored = len(found) * self.limits.block_size
+            chunk = min(job.target - stored, budget[lane])
+            needed = -(-chunk // self.limits.block_size)
             if self.limits.scheduler_reserve_full_isl:
                 under_way = [other for other in rank.running if other.state == "prefill"]
-                needed = self.more_blocks(job, job.target)
+                needed = -(-(job.target - stored) // self.limits.block_size)
                 needed += sum(self.more_blocks(other, other.target - other.stored) for other in under_way)
-            if needed > self.free(rank):
+            if needed + sum(block in rank.cache.idle for block in found) > self.free(rank):
                 return
+            rank.cache.hold(found)
+            job.known, job.blocks, job.stored = list(found), len(found), stored
+            self.hit_tokens += stored
             rank.waiting.remove(job)
             rank.running.append(job)
             job.state, job.lane = "prefill", lane
@@ -173,7 +237,10 @@ class Reference:
         job.chunk = chunk
 
     def preempt(self, rank: Rank) -> None:
-        job = rank.running.pop()
+        self.fit(rank)
+        job = rank.running[-1]
+        self.let_go(rank, job)
+        rank.running.pop()
         job.state, job.target = "waiting", job.input_tokens + job.out
         job.stored = job.blocks = job.chunk = 0
         job.preemptions += 1
@@ -206,26 +273,48 @@ class Reference:
                     job.blocks += self.needs_block(job)
                     job.stored += 1
                     self.token(job, now)
-                elif job.chunk:
-                    job.stored += job.chunk
-                    job.chunk = 0
-                    if job.stored == job.target:
-                        job.state = "decode"
-                        self.token(job, now)
-        stored = sum(job.stored for job in self.everybody())
-        self.kv_peak_tokens = max(self.kv_peak_tokens, stored)
+                job.stored += job.chunk
+                self.prefilled_tokens += job.chunk
+        self.kv_peak_tokens = max(self.kv_peak_tokens, self.stored_tokens())
         for rank in self.ranks:
-            for job in [job for job in rank.running if job.out == job.output_tokens]:
-                rank.running.remove(job)
-                self.rows.append(
-                    (
-                        job.arrival_s,
-                        job.first_s - job.arrival_s,
-                        now - job.arrival_s,
-                        job.scheduled_s - job.arrival_s,
-                        job.preemptions,
-                    )
-                )
+            self.fit(rank, growth=False)
+            finished = sorted(
+                (job for job in rank.running if job.state == "decode" and job.out == job.output_tokens),
+                key=lambda job: job.joined,
+            )
+            for lane in range(self.limits.pipeline_parallel_size):
+                for job in rank.members(lane, "prefill"):
+                    self.finish_chunk(rank, job, now)
+            for job in finished:
+                self.leave(rank, job, now)
+
+    def finish_chunk(self, rank: Rank, job: Job, now: float) -> None:
+        if not job.chunk:
+            return
+        job.chunk = 0
+        self.store(rank, job)
+        if job.stored < job.target:
+            return
+        self.token(job, now)
+        if job.out == job.output_tokens:
+            self.leave(rank, job, now)
+        else:
+            job.state = "decode"
+            self.joins += 1
+            job.joined = self.joins
+
+    def leave(self, rank: Rank, job: Job, now: float) -> None:
+        self.let_go(rank, job)
+        rank.running.remove(job)
+        self.rows.append(
+            (
+                job.arrival_s,
+                job.first_s - job.arrival_s,
+                now - job.arrival_s,
+                job.scheduled_s - job.arrival_s,
+                job.preemptions,
+            )
+        )
 
     def token(self, job: Job, now: float) -> None:
         job.out += 1

@@ -13,22 +13,24 @@ class BlockPool:
 
     Attributes
     ----------
-    free : blocks not held, before step `step` allocates.
-    allocated, freed : totals since the start, for the identity allocated = freed + held.
+    free : blocks that no running request holds, before step `step` allocates.
+    cached : of these, blocks that a prefix cache still knows; what growth took of them counts until it is evicted.
+    allocated, freed : totals since the start, for the identity allocated = freed + held + cached.
     """
 
-    __slots__ = ("allocated", "block_size", "decoding", "free", "freed", "phases", "step", "total")
+    __slots__ = ("allocated", "block_size", "cached", "decoding", "free", "freed", "phases", "step", "total")
 
     def __init__(self, total: int, block_size: int) -> None:
         self.total = total
         self.block_size = block_size
-        self.allocated = self.freed = 0
+        self.allocated = self.freed = self.cached = 0
         self.free = total
         self.clear(0)
 
     def clear(self, step: int) -> None:
         """Free every block; the replica died or starts."""
-        self.freed += self.total - self.free
+        self.freed += self.total - self.free + self.cached
+        self.cached = 0
         self.free = self.total
         self.decoding = 0
         self.phases = [0] * self.block_size
@@ -78,9 +80,13 @@ class BlockPool:
 
     def leave(self, join_step: int, stored_at_join_tokens: int, step: int) -> None:
         """A decoding sequence stops before `step` and frees its blocks."""
+        self.stop(join_step, stored_at_join_tokens)
+        self.give(-(-(stored_at_join_tokens + step - join_step) // self.block_size))
+
+    def stop(self, join_step: int, stored_at_join_tokens: int) -> None:
+        """A decoding sequence grows no more; what becomes of its blocks is the caller's affair."""
         self.decoding -= 1
         self.phases[(join_step - stored_at_join_tokens) % self.block_size] -= 1
-        self.give(-(-(stored_at_join_tokens + step - join_step) // self.block_size))
 
     def safe_until(self) -> int:
         """First step whose growth is not certain to fit: all steps before it do."""

@@ -5,6 +5,10 @@ attempt that meets no live replica, or is lost to a fault, or outlasts the reque
 exponential back-off until `max_retries` is used up; then the request counts as failed (or abandoned, if the client
 gave up waiting). A caller of a closed loop pauses after a request that did not complete, so that an outage is not an
 endless loop at one instant.
+
+Sessions come from the same iterator. The client asks a session for its next step when the one before is answered, and
+sends that call after its pause; sub-agents run side by side and are waited for. A call that finally fails, is refused,
+or was answered after the user's patience ends its session. Under closed load a new session follows each that ends.
 """
 
 from __future__ import annotations
@@ -20,8 +24,11 @@ from sim.engine.plan import ClientPolicy
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.router import Router
+from sim.engine.session_tally import SessionTally
 from sim.errors import SimError
 from sim.workload.request import RequestDraw
+from sim.workload.sessions.call import Call
+from sim.workload.sessions.session import Session
 
 COMPACT = 4096  # finished attempts that may wait for their deadline before the list is swept
 
@@ -31,15 +38,16 @@ class Clients:
 
     Parameters
     ----------
-    draws : requests in order of arrival; under closed load their arrival times are ignored.
-    concurrency : requests in flight under closed load, or None for open load.
-    think_s : pause between a client's requests under closed load.
+    draws : requests or sessions in order of arrival; under closed load their arrival times are ignored.
+    concurrency : requests in flight, or sessions under way, under closed load; None for open load.
+    think_s : pause between a client's requests or sessions under closed load.
     done : called once no request is left and none will come.
 
     Attributes
     ----------
     longest_refused_tokens : longest request that could never fit; 0 if none was refused.
-    exhausted : whether no further request will come.
+    exhausted : whether no further request or session will arrive.
+    sessions : sessions by fate.
     """
 
     def __init__(
@@ -47,7 +55,7 @@ class Clients:
         env: Environment,
         policy: ClientPolicy,
         record: Recorder,
-        draws: Iterator[RequestDraw],
+        draws: Iterator[RequestDraw | Session],
         longest_tokens: int,
         done: Callable[[], None],
         concurrency: int | None = None,
@@ -65,12 +73,14 @@ class Clients:
         self._think_s = think_s
         self._left = max_requests if max_requests is not None else -1
         self._router: Router | None = None
-        self._next: RequestDraw | None = None
+        self._next: RequestDraw | Session | None = None
         self._arrival = Alarm(env, CLIENT, self._arrive)
         self._in_flight = 0
         self._resting: dict[Request, None] = {}
         self._deadlines: deque[tuple[float, Request, int]] = deque()
         self._watching = False
+        self._calling: dict[Request, Session] = {}
+        self.sessions = SessionTally()
         self.longest_refused_tokens = 0
         self.exhausted = False
 
@@ -85,13 +95,12 @@ class Clients:
 
     # ---- arrivals -----------------------------------------------------------------------------------------------
 
-    def _draw(self) -> RequestDraw | None:
+    def _draw(self) -> RequestDraw | Session | None:
         draw = next(self._draws, None) if self._left else None
         if draw is None:
             self.exhausted = True
-            self._left = 0
             self._check_done()
-        else:
+        elif type(draw) is RequestDraw:
             self._left -= 1
         return draw
 
@@ -102,21 +111,29 @@ class Clients:
             self._arrival.set(max(draw.arrival_s, self._env.now))
 
     def _arrive(self, _event: Event) -> None:
-        assert self._next is not None
-        self._send(self._next)
+        draw = self._next
+        assert draw is not None
+        if type(draw) is RequestDraw:
+            self._send(draw)
+        else:
+            self._begin(cast("Session", draw))
         self._next_arrival()
 
     def _send_closed(self) -> None:
         draw = self._draw()
-        if draw is not None:
+        if type(draw) is RequestDraw:
             self._send(draw)
+        elif draw is not None:
+            self._begin(cast("Session", draw))
 
-    def _send(self, draw: RequestDraw) -> None:
+    def _send(self, draw: RequestDraw, session: Session | None = None) -> None:
         now = self._env.now
-        _, input_tokens, output_tokens, session_id = draw
+        _, input_tokens, output_tokens, session_id, prefix, output_first_id = draw
         if input_tokens < 1 or output_tokens < 1:
             raise SimError(f"a request must have at least one input and one output token, not {draw}")
-        request = Request(now, input_tokens, output_tokens, session_id)
+        request = Request(now, input_tokens, output_tokens, session_id, prefix, output_first_id)
+        if session is not None:
+            self._calling[request] = session
         self._record.arrived(now)
         tokens = input_tokens + output_tokens
         if tokens > self._longest_tokens:
@@ -131,7 +148,7 @@ class Clients:
     def _attempt(self, request: Request, now: float) -> None:
         assert self._router is not None
         self._record.totals.attempts += 1
-        replica = self._router.choose()
+        replica = self._router.choose(request)
         if replica is None:
             self.retry(request, State.FAILED)
             return
@@ -182,7 +199,10 @@ class Clients:
             return
         request.replica = None
         self._in_flight -= 1
-        if self._concurrency is not None:
+        session = self._calling.pop(request, None) if self._calling else None
+        if session is not None:
+            self._answered(session, request)
+        elif self._concurrency is not None:
             call_later(self._env, self._think_s, CLIENT, self._closed_again)
         if self.exhausted:
             self._check_done()
@@ -190,17 +210,84 @@ class Clients:
     def _end(self, request: Request, fate: State) -> None:
         request.state = fate
         self._record.left(request, self._env.now)
-        if self._concurrency is not None:
-            pause_s = max(self._think_s, self._policy.failure_pause_s)
-            call_later(self._env, pause_s, CLIENT, self._closed_again)
+        session = self._calling.pop(request, None) if self._calling else None
+        if session is not None:
+            self._session_over(session, completed=False)
+        elif self._concurrency is not None:
+            self._pause_after_failure()
         self._check_done()
 
+    def _pause_after_failure(self) -> None:
+        pause_s = max(self._think_s, self._policy.failure_pause_s)
+        call_later(self._env, pause_s, CLIENT, self._closed_again)
+
     def _check_done(self) -> None:
-        if self.exhausted and self._record.in_system.level == 0:
+        more_calls = self.sessions.unfinished and self._left
+        if self.exhausted and not more_calls and self._record.in_system.level == 0:
             self._done()
 
     def _closed_again(self, _event: Event) -> None:
         self._send_closed()
+
+    # ---- sessions -----------------------------------------------------------------------------------------------
+
+    def _begin(self, session: Session) -> None:
+        session.arrival_s = self._env.now
+        self.sessions.began()
+        self._advance(session)
+
+    def _advance(self, session: Session) -> None:
+        """On to the next step: a call after its pause, sub-agents now, or the end."""
+        step = session.next_step()
+        if step is None:
+            self._session_over(session, completed=True)
+        elif isinstance(step, Call):
+            call_later(self._env, step.gap_s, CLIENT, self._call, (session, step))
+        else:
+            children = step.children
+            session.waiting_for = len(children)
+            for child in children:
+                child.parent = session
+                self._advance(child)
+
+    def _call(self, event: Event) -> None:
+        if not self._left:
+            self.exhausted = True
+            self._check_done()
+            return
+        self._left -= 1
+        session, (_, input_tokens, output_tokens, prefix, first_id) = cast("tuple[Session, Call]", event.value)
+        self._send(
+            RequestDraw(self._env.now, input_tokens, output_tokens, session.session_id, prefix, first_id), session
+        )
+
+    def _answered(self, session: Session, request: Request) -> None:
+        if self._env.now - request.arrival_s > session.patience_s:
+            self._session_over(session, completed=False)
+        else:
+            self._advance(session)
+
+    def _session_over(self, session: Session, *, completed: bool) -> None:
+        """A session or sub-agent ended; one that was given up takes the session that waits for it along."""
+        parent = session.parent
+        if parent is not None:
+            parent.waiting_for -= 1
+            parent.given_up = parent.given_up or not completed
+            if parent.waiting_for == 0:
+                if parent.given_up:
+                    self._session_over(parent, completed=False)
+                else:
+                    self._advance(parent)
+            return
+        measured = session.begins_whole and session.arrival_s >= self._record.warmup_s
+        self.sessions.ended(completed=completed, duration_s=self._env.now - session.arrival_s if measured else None)
+        if self._concurrency is not None:
+            if completed:
+                call_later(self._env, self._think_s, CLIENT, self._closed_again)
+            else:
+                self._pause_after_failure()
+        if self.exhausted:
+            self._check_done()
 
     # ---- timeouts: one timer for the oldest attempt, since all wait equally long ---------------------------------
 

@@ -15,12 +15,15 @@ from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.fleet import Fleet
 from sim.engine.identities import check_identities
 from sim.engine.plan import ClusterPlan
+from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
 from sim.engine.router import Router
+from sim.engine.session_tally import SessionTally
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
+from sim.workload.sessions.session import Session
 
 SAMPLES = 1000
 COLLECT_EVERY = 100_000  # requests are freed by reference count; looking for cycles as often as usual costs 7 %
@@ -32,12 +35,12 @@ class Load:
 
     Attributes
     ----------
-    draws : requests in order of arrival.
-    concurrency : requests in flight under closed load; None for open load.
-    think_s : pause between a client's requests under closed load.
+    draws : requests or sessions in order of arrival.
+    concurrency : requests in flight, or sessions under way, under closed load; None for open load.
+    think_s : pause between a client's requests or sessions under closed load.
     """
 
-    draws: Iterator[RequestDraw]
+    draws: Iterator[RequestDraw | Session]
     concurrency: int | None = None
     think_s: float = 0.0
 
@@ -54,6 +57,7 @@ class Outcome:
     outages : (replica, down at, up at or None).
     longest_refused_tokens : longest request that could never fit, 0 if none was refused.
     idle_hits : injected faults that met a node not in service.
+    sessions : sessions by fate; none in a load of single requests.
     """
 
     record: Recorder
@@ -62,6 +66,7 @@ class Outcome:
     outages: tuple[tuple[float | int | None, ...], ...]
     longest_refused_tokens: int
     idle_hits: int
+    sessions: SessionTally
 
 
 class Cluster:
@@ -82,8 +87,9 @@ class Cluster:
             load.think_s,
             plan.max_requests,
         )
+        shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         self.replicas = [
-            Replica(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce)
+            Replica(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared)
             for index in range(plan.replicas)
         ]
         self.fleet = Fleet(
@@ -96,7 +102,9 @@ class Cluster:
             record,
             self.clients.lost,
         )
-        self.router = Router(plan.router, self.replicas, streams)
+        self.router = Router(
+            plan.router, self.replicas, streams, plan.limits.affinity_guard * plan.limits.data_parallel_size
+        )
 
     def run(self, progress: Callable[[float], None] | None = None, samples: int = SAMPLES) -> Outcome:
         """Run to the horizon, or until the load has run out and the last request has left.
@@ -150,9 +158,9 @@ class Cluster:
         pool = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size * len(replicas)
         running = sum(len(rank.running) for replica in replicas for rank in replica.ranks)
         waiting = sum(len(rank.waiting) for replica in replicas for rank in replica.ranks)
-        cached = sum(replica.held.cached_tokens for replica in replicas)
+        held = sum(replica.held.cached_tokens for replica in replicas)
         up = sum(replica.up for replica in replicas)
-        self.record.timeline.append((self.env.now, running, waiting, cached / pool, up))
+        self.record.timeline.append((self.env.now, running, waiting, held / pool, up))
 
     def _close(self, progress: Callable[[float], None] | None) -> Outcome:
         self._sample()
@@ -161,6 +169,7 @@ class Cluster:
         self._settle()
         now, record = self.env.now, self.record
         record.flush()
+        self.clients.sessions.duration_s.flush()
         unfinished = int(record.in_system.level)
         unfinished_s = self._unfinished_s(now)
         check_identities(record, self.replicas, unfinished, unfinished_s, now)
@@ -171,6 +180,7 @@ class Cluster:
             outages=tuple(tuple(outage) for outage in self.fleet.outages),
             longest_refused_tokens=self.clients.longest_refused_tokens,
             idle_hits=self.fleet.idle_hits,
+            sessions=self.clients.sessions,
         )
 
     def _unfinished_s(self, now: float) -> float:

@@ -18,7 +18,8 @@ def check_identities(
 
     Requests in = completed + failed + refused + abandoned + unfinished; the integral of the number in the system = the
     sum of (truncated) sojourn times; tokens sampled = delivered + lost + resident; prompt tokens computed = kept +
-    wasted + resident; KV blocks allocated = freed + held, and held = the sum over requests; busy + idle + down =
+    wasted + resident, and those admitted = found in the prefix cache + computed; KV blocks allocated = freed + held +
+    cached, and held = the sum over requests; busy + idle + down =
     capacity x horizon; histogram counts = requests measured.
 
     Raises
@@ -29,6 +30,9 @@ def check_identities(
     resident = [replica.resident() for replica in replicas]
     generated, prefilled, blocks = (sum(column) for column in zip(*resident, strict=True))
     ended = totals.completed + totals.failed + totals.refused + totals.abandoned
+    ranks = [rank for replica in replicas for rank in replica.ranks]
+    caches = any(rank.cache is not None for rank in ranks)
+    to_come = sum(r.target_tokens - r.computed_tokens for rank in ranks for r in rank.running)
     pools = [rank.blocks for replica in replicas for rank in replica.ranks]
     held = sum(pool.held for pool in pools)
     _same("requests in = ended + unfinished", totals.arrived, ended + unfinished)
@@ -42,7 +46,18 @@ def check_identities(
         totals.prefilled_tokens,
         totals.kept_prefill_tokens + totals.wasted_prefill_tokens + prefilled,
     )
-    _same("KV blocks allocated = freed + held", sum(p.allocated for p in pools), sum(p.freed for p in pools) + held)
+    kept = held + sum(pool.cached for pool in pools)
+    _same(
+        "KV blocks allocated = freed + held + cached",
+        sum(p.allocated for p in pools),
+        sum(p.freed for p in pools) + kept,
+    )
+    if caches:
+        _same(
+            "admitted prompt tokens = found + computed + forgone + to come",
+            totals.admitted_prompt_tokens,
+            totals.cached_prompt_tokens + totals.prefilled_tokens + totals.forgone_prompt_tokens + to_come,
+        )
     _same("KV blocks held = sum over requests", held, blocks)
     _close("Little's law", record.in_system.integral(now_s), record.sojourn_s + unfinished_s)
     _close(

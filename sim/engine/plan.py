@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
-RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two"]
+RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class EngineLimits:
     pipeline_parallel_size : microbatches per rank.
     scheduler_reserve_full_isl : admit a request only when its whole prompt fits beside what prompts under way still
         need, not just its first chunk. Without it, a cache full of half-computed prompts preempts itself over and over.
+    enable_prefix_caching : keep the KV of requests that have left, for others with the same leading tokens.
+    affinity_guard : requests that a rank may have more than the least loaded one and still be chosen for its cache.
     """
 
     max_num_seqs: int
@@ -35,6 +37,8 @@ class EngineLimits:
     pipeline_parallel_size: int = 1
     scheduling_policy: SchedulingPolicy = "fcfs"
     scheduler_reserve_full_isl: bool = False
+    enable_prefix_caching: bool = False
+    affinity_guard: int = 8
 
     @property
     def longest_request_tokens(self) -> int:

@@ -11,7 +11,9 @@ from collections import deque
 
 from sim.engine.blocks import BlockPool
 from sim.engine.lane import DecodeTable, Lane
+from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
+from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 
@@ -22,7 +24,7 @@ class Held:
     Attributes
     ----------
     decoding : decoding sequences.
-    cached_tokens : tokens whose KV is stored, before the step under way.
+    cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
     """
 
     __slots__ = ("cached_tokens", "decoding")
@@ -42,6 +44,7 @@ class Rank:
     prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
+    cache : the prefix cache, or None without one.
     """
 
     __slots__ = (
@@ -50,6 +53,7 @@ class Rank:
         "_preempted_step",
         "_record",
         "blocks",
+        "cache",
         "held",
         "lanes",
         "load",
@@ -59,13 +63,22 @@ class Rank:
         "waiting",
     )
 
-    def __init__(self, limits: EngineLimits, table: DecodeTable, cap_tokens: int, held: Held, record: Recorder) -> None:
+    def __init__(
+        self,
+        limits: EngineLimits,
+        table: DecodeTable,
+        cap_tokens: int,
+        held: Held,
+        record: Recorder,
+        shared: Shared | None = None,
+    ) -> None:
         self._limits = limits
         self._fcfs = limits.scheduling_policy == "fcfs"
         self._preempted_step = -1
         self.held = held
         self._record = record
         self.blocks = BlockPool(limits.num_kv_blocks, limits.block_size)
+        self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
         self.waiting: deque[Request] = deque()
         self.running: dict[Request, None] = {}
@@ -81,6 +94,10 @@ class Rank:
         lost = [*self.running, *self.waiting]
         self.blocks.advance(step)
         self.blocks.clear(step)
+        if self.cache is not None:
+            for request in self.running:
+                self.cache.stopped(request)
+            self.cache.clear()
         for lane in self.lanes:
             lane.clear(step)
         self.running = {}
@@ -108,11 +125,22 @@ class Rank:
         waiting.append(request)
         return len(waiting) == 1 or not self._fcfs
 
+    def cached_blocks(self, request: Request, step: int) -> int:
+        """Leading blocks of a request that are cached here while `step` is under way."""
+        cache, blocks = self.cache, self.blocks
+        assert cache is not None
+        if blocks.step != step:
+            blocks.advance(step)
+        growth = blocks.growth()
+        if blocks.cached > blocks.free - growth:
+            cache.fit(growth)
+        return cache.match(request)[0]
+
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
         blocks = self.blocks
         blocks.advance(step)
-        while blocks.growth() > blocks.free:
+        while blocks.growth() > blocks.free:  # cached blocks count as free: they go first
             self._preempt(next(reversed(self.running)), step, now_s)
         self.safe_until = blocks.safe_until()
 
@@ -163,7 +191,8 @@ class Rank:
             self._chunk(lane, request, chunk, need)
 
     def _admit(self, now_s: float) -> None:
-        waiting, running, lanes, blocks = self.waiting, self.running, self.lanes, self.blocks
+        waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
+        found = 0
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
         reserve = self._limits.scheduler_reserve_full_isl
@@ -177,12 +206,19 @@ class Rank:
                 return
             request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
             chunk = request.target_tokens
+            if cache is not None:
+                cache.fit(blocks.growth())
+                found, idle = cache.match(request)
+                chunk -= found * blocks.block_size
+                room -= idle  # what it finds idle is held from now on
             chunk = min(chunk, lane.budget_tokens)
-            need = -(-chunk // blocks.block_size)
-            whole = -(-request.target_tokens // blocks.block_size) if reserve else need
+            need = -(-chunk // blocks.block_size)  # what it finds ends with a block
+            whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
             if whole > room:
                 return
             room -= whole
+            if cache is not None:
+                self.held.cached_tokens += cache.hold(request, found)
             self._dequeue(request, now_s)
             request.state = State.PREFILL
             request.lane = lane
@@ -211,16 +247,23 @@ class Rank:
 
     def _preempt(self, request: Request, step: int, now_s: float) -> None:
         """Put a running request back at the head of the queue; its tokens are computed again later."""
-        wasted = request.computed_tokens
+        wasted = request.computed_tokens - request.hit_tokens
+        if self.cache is not None:
+            self.cache.fit(self.blocks.growth())
+        stored = request.computed_tokens
         if request.state is State.DECODE:
+            stored = request.join_context - 1 + step - request.join_step
             request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
         request.queued_s = now_s
         self.drop(request, step)
         self._preempted_step = step
         request.preemptions += 1
+        path = request.path
+        if path is not None:
+            path.again_tokens, path.again_cause = stored, Again.PREEMPTED
         request.target_tokens = request.input_tokens + request.generated
-        self._record.preempted(wasted, request.target_tokens)
-        request.computed_tokens = 0
+        self._record.preempted(wasted, request.target_tokens if self.cache is None else 0)
+        request.computed_tokens = request.hit_tokens = 0
         request.state = State.WAITING
         self.waiting.appendleft(request)
 
@@ -233,20 +276,42 @@ class Rank:
         held = self.held
         if request.state is State.DECODE:
             decoded = step - request.join_step
+            stored = request.join_context - 1
             request.generated += decoded
             held.decoding -= 1
-            held.cached_tokens -= request.join_context - 1 + decoded
             self.blocks.advance(step)
-            self.blocks.leave(request.join_step, request.join_context - 1, step)
+            if self.cache is None:
+                held.cached_tokens -= stored + decoded
+                self.blocks.leave(request.join_step, stored, step)
+            else:
+                self.blocks.stop(request.join_step, stored)
+                blocks = -(-(stored + decoded) // self.blocks.block_size)
+                held.cached_tokens -= self.cache.release(request, stored + decoded, blocks)
             lane.leave(request, step)
         else:
-            held.cached_tokens -= request.computed_tokens
-            self.blocks.give(request.blocks)
+            self.give(request, step)
             self.prefills -= 1
             lane.prefilling.remove(request)
             if lane.chunks:
                 lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
         request.blocks = 0
+
+    def give(self, request: Request, step: int) -> None:
+        """Free the blocks of a request that does not decode."""
+        cache = self.cache
+        if cache is None:
+            self.held.cached_tokens -= request.computed_tokens
+            self.blocks.give(request.blocks)
+            return
+        self.blocks.advance(step)
+        self.held.cached_tokens -= cache.release(request, request.computed_tokens, request.blocks)
+
+    def store(self, request: Request, step: int) -> None:
+        """Let others find the blocks of a prompt, as far as it has been computed."""
+        cache = self.cache
+        assert cache is not None
+        self.blocks.advance(step)
+        self.held.cached_tokens -= cache.store(request, request.computed_tokens)
 
 
 def _fullness(lane: Lane) -> tuple[bool, int]:

@@ -97,7 +97,7 @@ class Recorder:
         totals.completed += 1
         totals.delivered_tokens += tokens
         totals.input_tokens_completed += request.input_tokens
-        totals.kept_prefill_tokens += request.target_tokens
+        totals.kept_prefill_tokens += request.target_tokens - request.hit_tokens
         self.in_system.add(now_s, -1)
         e2el = now_s - request.arrival_s
         self.sojourn_s += e2el

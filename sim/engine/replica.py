@@ -17,7 +17,9 @@ from simpy import Environment, Event
 
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.lane import DecodeTable, Lane
+from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
+from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
@@ -36,6 +38,7 @@ class Replica:
     index : position in the cluster.
     up : whether it takes requests.
     outstanding : requests sent here and not finished; what the router looks at.
+    caching : whether its ranks have prefix caches.
     step : index of the next step (or of the first step of the span under way).
     """
 
@@ -48,6 +51,7 @@ class Replica:
         record: Recorder,
         finished: Callable[[Request], None],
         coalesce: bool = True,
+        shared: Shared | None = None,
     ) -> None:
         self.env = env
         self.index = index
@@ -61,10 +65,11 @@ class Replica:
         self._totals = record.totals
         self._finished = finished
         self._coalesce = coalesce
+        self.caching = shared is not None
         self._pipelined = limits.pipeline_parallel_size > 1
         table = DecodeTable(law, limits.max_num_seqs)
         cap = law.attention_cap_tokens
-        self.ranks = [Rank(limits, table, cap, self.held, record) for _ in range(limits.data_parallel_size)]
+        self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
@@ -87,7 +92,12 @@ class Replica:
     def submit(self, request: Request, now: float) -> None:
         """Take a request; it can join the batch that forms at the next step boundary."""
         ranks = self.ranks
-        rank = ranks[0] if len(ranks) == 1 else min(ranks, key=_load)
+        if len(ranks) == 1:
+            rank = ranks[0]
+        elif self.caching:
+            rank = self._familiar(request)
+        else:
+            rank = min(ranks, key=_load)
         self.outstanding += 1
         admissible = rank.enqueue(request, now)
         if not self._stepping:
@@ -121,14 +131,39 @@ class Replica:
         self._chunked.clear()
         self.outstanding = 0
         for request in lost:
-            self._record.lost(request.generated, request.computed_tokens)
-            request.restart()
+            self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
+            request.restart(Again.FAILED)
         return lost
 
     def revive(self) -> None:
         """Serve again, empty."""
         self.up = True
         self._mark_s = self.env.now
+
+    def cached_blocks(self, request: Request) -> int:
+        """Leading blocks of a request that the best of the ranks has cached now."""
+        step = self._current_step()
+        return max(rank.cached_blocks(request, step) for rank in self.ranks)
+
+    def _familiar(self, request: Request) -> Rank:
+        """The rank with most of the request cached, among those not much busier than the least loaded one."""
+        step = self._current_step()
+        most_load = min(map(_load, self.ranks)) + self.limits.affinity_guard
+        best, most_blocks, least_load = self.ranks[0], -1, 0
+        for rank in self.ranks:
+            load = rank.load
+            if load <= most_load:
+                blocks = rank.cached_blocks(request, step)
+                if blocks > most_blocks or (blocks == most_blocks and load < least_load):
+                    best, most_blocks, least_load = rank, blocks, load
+        return best
+
+    def _current_step(self) -> int:
+        """The step under way, or the next one."""
+        elapsed = self.env.now - self._start_s
+        if self._planned > 1 and elapsed > self._first_s:
+            return self.step + min(steps_until(elapsed, self._first_s, self._slope_s), self._planned) - 1
+        return self.step
 
     def settle(self) -> None:
         """Account for the time, and for all whole steps, up to now; the step under way goes on."""
@@ -236,7 +271,7 @@ class Replica:
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
-        step, held, record = self.step, self.held, self._record
+        step, held, record, caching = self.step, self.held, self._record, self.caching
         self._totals.prefilled_tokens += self._chunk_tokens
         held.cached_tokens += self._chunk_tokens
         if held.cached_tokens > record.kv_peak_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
@@ -245,6 +280,8 @@ class Replica:
             chunks, lane.chunks = lane.chunks, []
             for request, tokens in chunks:
                 request.computed_tokens += tokens
+                if caching:
+                    rank.store(request, step)
                 if request.computed_tokens == request.target_tokens:
                     lane.prefilling.remove(request)
                     rank.prefills -= 1
@@ -263,8 +300,7 @@ class Replica:
         stored = request.target_tokens
         if left == 0:
             del rank.running[request]
-            rank.blocks.give(request.blocks)
-            self.held.cached_tokens -= stored
+            rank.give(request, step)
             self._complete(rank, request, now)
             return
         request.state = State.DECODE
@@ -305,6 +341,8 @@ class Replica:
         request.epoch += 1
         request.state = State.COMPLETED
         self.outstanding -= 1
+        if rank.cache is not None:
+            rank.cache.completed(request)
         self._record.completed(request, now)
         self._finished(request)
 
@@ -313,8 +351,8 @@ class Replica:
         assert rank is not None
         self.outstanding -= 1
         rank.remove(request, self.step, now)
-        self._record.lost(request.generated, request.computed_tokens)
-        request.restart()
+        self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
+        request.restart(Again.WITHDRAWN)
         request.state = State.BACKOFF
         self._finished(request)
 
@@ -417,12 +455,14 @@ class Replica:
             rank.blocks.advance(self.step)
             for request in chain(rank.running, rank.waiting):
                 generated += request.generated
-                prefilled += request.computed_tokens
+                prefilled += request.computed_tokens - request.hit_tokens
                 if request.state is State.DECODE:
                     generated += self.step - request.join_step
                     blocks += -(-(request.join_context - 1 + self.step - request.join_step) // size)
                 else:
                     blocks += request.blocks
+            if rank.cache is not None:
+                blocks -= rank.cache.audit(rank.running)
         return generated, prefilled, blocks
 
 

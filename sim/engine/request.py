@@ -5,8 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from sim.engine.path import Again
+
 if TYPE_CHECKING:
     from sim.engine.lane import Lane
+    from sim.engine.path import Path
     from sim.engine.rank import Rank
     from sim.engine.replica import Replica
 
@@ -42,6 +45,9 @@ class Request:
     blocks : KV blocks held while prefilling; while decoding they follow from the step count.
     join_step, join_context : first decode step, and the context that step computes.
     epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
+    hit_tokens : of `computed_tokens`, those found in the prefix cache when it was admitted.
+    prefix, output_first_id : identities of its tokens (`sim.workload.request`).
+    path : where it stands in the prefix cache of its rank; None without one.
     """
 
     __slots__ = (
@@ -52,13 +58,17 @@ class Request:
         "epoch",
         "first_token_s",
         "generated",
+        "hit_tokens",
         "input_tokens",
         "join_context",
         "join_step",
         "lane",
         "last_token_s",
+        "output_first_id",
         "output_tokens",
+        "path",
         "preemptions",
+        "prefix",
         "queued_s",
         "rank",
         "replica",
@@ -68,11 +78,23 @@ class Request:
         "target_tokens",
     )
 
-    def __init__(self, arrival_s: float, input_tokens: int, output_tokens: int, session_id: str | None = None) -> None:
+    def __init__(
+        self,
+        arrival_s: float,
+        input_tokens: int,
+        output_tokens: int,
+        session_id: str | None = None,
+        prefix: tuple[tuple[int, int], ...] | None = None,
+        output_first_id: int | None = None,
+    ) -> None:
         self.arrival_s = arrival_s
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         self.session_id = session_id
+        self.prefix = prefix
+        self.output_first_id = output_first_id
+        self.path: Path | None = None
+        self.hit_tokens = 0
         self.attempt = 0
         self.state = State.BACKOFF
         self.epoch = 0
@@ -91,12 +113,17 @@ class Request:
         self.rank: Rank | None = None
         self.lane: Lane | None = None
 
-    def restart(self) -> None:
+    def restart(self, cause: Again) -> None:
         """Forget all progress: the attempt was lost, the next one starts from the prompt."""
+        path = self.path
+        if path is not None:
+            path.reset()
+            path.again_tokens = min(self.input_tokens, max(path.again_tokens, self.computed_tokens))
+            path.again_cause = cause
         self.epoch += 1
         self.generated = 0
         self.target_tokens = self.input_tokens
-        self.computed_tokens = 0
+        self.computed_tokens = self.hit_tokens = 0
         self.blocks = 0
         self.scheduled_s = self.first_token_s = self.last_token_s = -1.0
         self.rank = None

@@ -19,7 +19,18 @@ class Totals:
     emitted_tokens : output tokens sampled; delivered in completed requests; lost with killed or given-up attempts.
     good_tokens, good_input_tokens : output and prompt tokens of good requests.
     prefilled_tokens : prompt tokens computed; kept by completed requests; wasted by preemption, faults and timeouts.
-    recompute_tokens : tokens that preempted requests must compute again.
+        What a prefix cache spared is in none of them.
+    recompute_tokens : tokens that preempted requests must compute again; with a prefix cache, what is left of them
+        when they are admitted again (so equal to `recompute_preempted_tokens`).
+    admitted_prompt_tokens : prompt tokens of admissions, preempted output included, under prefix caching.
+    cached_prompt_tokens : of these, found in the prefix cache; the others are computed, unless the request is stopped
+        first: `forgone_prompt_tokens`.
+    evicted_tokens : cached tokens that had to make room.
+    recompute_preempted_tokens, recompute_failed_tokens, recompute_withdrawn_tokens : prompt tokens computed again
+        because of a preemption, a fault, a timeout: of what the same request had stored earlier, what it did not find.
+    recompute_evicted_tokens, recompute_elsewhere_tokens, recompute_broken_tokens : of what the last completed request
+        of the same session had stored: asked for again and evicted meanwhile; asked for at another rank; not continued
+        by this prompt. What a fault took of it counts under `recompute_failed_tokens`.
     input_tokens_completed : prompt tokens of completed requests.
     busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
     prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
@@ -50,6 +61,16 @@ class Totals:
     kept_prefill_tokens: int = 0
     wasted_prefill_tokens: int = 0
     recompute_tokens: int = 0
+    admitted_prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    forgone_prompt_tokens: int = 0
+    evicted_tokens: int = 0
+    recompute_preempted_tokens: int = 0
+    recompute_failed_tokens: int = 0
+    recompute_withdrawn_tokens: int = 0
+    recompute_evicted_tokens: int = 0
+    recompute_elsewhere_tokens: int = 0
+    recompute_broken_tokens: int = 0
     input_tokens_completed: int = 0
     node_faults: int = 0
     busy_s: float = 0.0

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from sim.report.figures import plural
 from sim.scenario.scenario import Scenario
+from sim.scenario.sessions import SessionsSection
 from sim.simulation.memory import Planned
 
 
@@ -49,6 +50,8 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
 def load_words(scenario: Scenario) -> str:
     """What the clients send, as `2.5 requests/s, preset chat`."""
     workload = scenario.workload
+    if workload.sessions is not None:
+        return _session_words(workload.sessions, workload.preset or PurePath(getattr(workload.trace, "path", "")).name)
     if workload.trace is not None:
         warp = f", time warp {workload.trace.time_warp:g}" if workload.trace.time_warp != 1.0 else ""
         return f"replay of {PurePath(workload.trace.path).name}{warp}{_callers(workload.arrivals)}"
@@ -63,6 +66,13 @@ def load_words(scenario: Scenario) -> str:
     if rate_rps is None:
         return f"{arrivals.process} arrivals{lengths}"
     return f"{rate_rps:.4g} requests/s{process}{lengths}"
+
+
+def _session_words(sessions: SessionsSection, origin: str) -> str:
+    if sessions.concurrency is not None:
+        return f"{plural(sessions.concurrency, 'session')} at a time, {origin}"
+    rate = sessions.rate_per_s if sessions.rate_per_s is not None else getattr(sessions.arrivals, "rate_rps", None)
+    return f"sessions, {origin}" if rate is None else f"{rate:.4g} sessions/s, {origin}"
 
 
 def limits_words(scenario: Scenario) -> str:

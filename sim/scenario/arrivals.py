@@ -153,6 +153,30 @@ class ProfileArrivals(Section):
         return self
 
 
+class ClientsArrivals(Section):
+    """Clients of very different size, each bursty on its own."""
+
+    process: Literal["clients"]
+    """Independent Gamma renewal processes, one per client."""
+    rate_rps: Rate
+    """Mean requests per second of all clients together, before any leaves."""
+    clients: Annotated[int, Field(strict=True, ge=1, le=10_000)]
+    """How many."""
+    zipf: Annotated[float, Field(strict=True, ge=0.0, le=10.0)]
+    """Exponent of their sizes: 0 for equal ones; 1.2 gives ten of a hundred 68 % of the traffic, where pools of a
+    public service have 63 to 79 %."""
+    cv: Cv
+    """Standard deviation over mean of one client's gaps; the sum of many is smoother."""
+    without_largest: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+    """What if so many of the largest left: the others stay as they are, and the rate falls."""
+
+    @model_validator(mode="after")
+    def _somebody_left(self) -> Self:
+        if self.without_largest >= self.clients:
+            raise ValueError(f"without_largest {self.without_largest} leaves none of {self.clients} clients")
+        return self
+
+
 class ClosedLoopArrivals(Section):
     """A fixed number of callers, as published benchmarks use; supports no claim about a service level."""
 
@@ -197,6 +221,7 @@ Arrivals = Annotated[
     | WeibullArrivals
     | MmppArrivals
     | ProfileArrivals
+    | ClientsArrivals
     | ClosedLoopArrivals
     | TraceArrivals
     | PresetArrivals,

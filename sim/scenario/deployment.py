@@ -35,6 +35,8 @@ class EngineSection(Section):
     """Tokens per step and batch; a longer prompt is prefilled in chunks."""
     block_size: Annotated[int, Field(strict=True, ge=1, le=4096)] = 64
     """Tokens per KV block."""
+    enable_prefix_caching: bool = False
+    """Keep the KV of requests that have left, for others whose prompts begin alike."""
     gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] = 0.9
     """Share of the GPU memory that the engine may use."""
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "fp8_flat", "fp8_ds_mla"] = "auto"

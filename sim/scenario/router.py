@@ -12,7 +12,9 @@ from sim.scenario.section import Seconds, SecondsOrZero, Section
 class RouterSection(Section):
     """Router and client policy."""
 
-    policy: Literal["round_robin", "least_outstanding", "power_of_two"] = "least_outstanding"
+    policy: Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"] = (
+        "least_outstanding"
+    )
     """How the router chooses among the replicas that are up."""
     request_timeout_s: Seconds | None = None
     """A client gives up on an attempt after this time and tries again; without it, the catalog's."""

@@ -10,11 +10,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, PresetArrivals, TraceArrivals
 from sim.scenario.lengths import Length
 from sim.scenario.section import Seconds, Section
-from sim.scenario.workload_presets import known, preset_rate_rps, workload_presets
+from sim.scenario.sessions import SessionsSection
+from sim.scenario.workload_presets import known, preset_rate_rps, session_presets, workload_presets
 
 MAX_TICK_S = 1e9
 
-WorkloadPreset = Annotated[str, AfterValidator(lambda name: known(name, workload_presets(), "workload"))]
+
+def _known_preset(name: str) -> str:
+    return known(name, list(dict.fromkeys((*workload_presets(), *session_presets()))), "workload")
+
+
+WorkloadPreset = Annotated[str, AfterValidator(_known_preset)]
 
 
 def _seconds_or_auto(value: object) -> object:
@@ -34,8 +40,20 @@ class TraceSection(Section):
 
     path: Annotated[str, Field(min_length=1)]
     """The file, gzip or not; relative to the scenario file, else to the working folder."""
-    format: Literal["auto", "azure", "mooncake", "csv", "vllm_timed_trace"] = "auto"
-    """Told from the first line by default; `vllm_timed_trace` (Mooncake's fields in seconds) must be named."""
+    format: Literal[
+        "auto",
+        "azure",
+        "mooncake",
+        "csv",
+        "vllm_timed_trace",
+        "bailian",
+        "burstgpt",
+        "burstgpt_with_failures",
+        "ragpulse",
+        "claude_code",
+    ] = "auto"
+    """Told from the first line by default; `vllm_timed_trace` (Mooncake's fields in seconds) and
+    `burstgpt_with_failures` (failed requests kept) must be named."""
     sort: bool = False
     """Put unsorted requests in order of time instead of refusing the file."""
     dequantise_s: Annotated[Literal["auto"] | Seconds | None, BeforeValidator(_seconds_or_auto)] = None
@@ -51,10 +69,13 @@ class TraceSection(Section):
 
 
 class WorkloadSection(Section):
-    """The load: `arrivals`, `input_tokens` and `output_tokens`; or a `preset`, which they override; or a `trace`."""
+    """The load: `arrivals`, `input_tokens` and `output_tokens`; or a `preset`, which they override; or a `trace`.
+
+    With `sessions` a preset or a file of recorded sessions makes conversations and agents instead of single requests.
+    """
 
     preset: WorkloadPreset | None = None
-    """Workload of the catalog (`sim catalog workloads`): burst law and lengths."""
+    """Workload of the catalog (`sim catalog workloads`): burst law, lengths, and what its sessions are like."""
     arrivals: Arrivals | None = None
     """When requests arrive."""
     input_tokens: Length | None = None
@@ -67,6 +88,8 @@ class WorkloadSection(Section):
     """Factor on every output length, for a model that reasons at more length than the one observed."""
     trace: TraceSection | None = None
     """Recorded requests instead of laws."""
+    sessions: SessionsSection | None = None
+    """Sessions of calls that wait for each other and share their prefixes, instead of single requests."""
 
     @model_validator(mode="before")
     @classmethod
@@ -80,17 +103,48 @@ class WorkloadSection(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.trace is not None:
+        if self.sessions is not None:
+            self._sessions_alone(self.sessions)
+        elif self.trace is not None:
             self._replays_alone()
         elif isinstance(self.arrivals, TraceArrivals):
             raise ValueError("arrivals.process trace needs a trace section with a path")
         elif self.preset is None:
             self._stands_without_preset()
+        elif self.preset not in workload_presets():
+            self._stands_without_lengths(self.preset)
         elif self._rate_is_missing(self.preset):
             raise ValueError(
                 f"preset {self.preset!r} sets the shape of arrivals, not their rate: give arrivals.rate_rps"
             )
         return self
+
+    def _sessions_alone(self, sessions: SessionsSection) -> None:
+        extra = ("arrivals", "input_tokens", "output_tokens", "rank_correlation")
+        given = [key for key in extra if getattr(self, key) is not None]
+        if given:
+            raise ValueError(f"sessions bring their own arrivals and lengths: remove {', '.join(given)}, or sessions")
+        if (self.preset is None) == (self.trace is None):
+            raise ValueError("sessions need either a preset or a trace of recorded sessions")
+        foreign = sessions.foreign(recorded=self.trace is not None)
+        if foreign:
+            kind = "recorded sessions" if self.trace is not None else "sessions of a preset"
+            raise ValueError(f"sessions.{foreign[0]} says nothing about {kind}: remove it")
+        if self.preset is not None and self.preset not in session_presets():
+            raise ValueError(f"preset {self.preset!r} has no sessions; those that do: {', '.join(session_presets())}")
+        if self.trace is not None:
+            changed = sorted(self.trace.model_fields_set - {"path", "format"})
+            if changed or self.trace.format not in ("auto", "claude_code"):
+                what = f"trace.{changed[0]}" if changed else f"trace.format {self.trace.format}"
+                raise ValueError(f"sessions replay a file of recorded sessions as it is: remove {what}, or sessions")
+        elif isinstance(sessions.arrivals, PresetArrivals) and sessions.arrivals.rate_rps is None:
+            raise ValueError("sessions.arrivals needs rate_rps: how many sessions begin per second")
+
+    def _stands_without_lengths(self, preset: str) -> None:
+        raise ValueError(
+            f"preset {preset!r} makes sessions of calls that wait for each other: write sessions: {{rate_per_s: ...}} "
+            "or sessions: {concurrency: ...} in place of arrivals and lengths"
+        )
 
     def _replays_alone(self) -> None:
         extra = ("preset", "input_tokens", "output_tokens", "rank_correlation")

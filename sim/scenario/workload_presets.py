@@ -13,6 +13,11 @@ def workload_presets() -> list[str]:
     return [name for name, facts in table(TABLE).items() if "input_law" in facts and "arrival_law" in facts]
 
 
+def session_presets() -> list[str]:
+    """Presets that supply sessions: `agentic_coding`, `chat`, and so on."""
+    return [name for name, facts in table(TABLE).items() if "session_calls_law" in facts]
+
+
 def mmpp_presets() -> list[str]:
     """Fitted Markov-modulated Poisson processes."""
     return [name for name, facts in table(TABLE).items() if "rate_rps_1" in facts]

@@ -103,6 +103,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         pipeline_parallel_size=planned.layout.pipeline_parallel_size,
         scheduling_policy=engine.scheduling_policy,
         scheduler_reserve_full_isl=engine.scheduler_reserve_full_isl,
+        enable_prefix_caching=engine.enable_prefix_caching,
     )
 
 

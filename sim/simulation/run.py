@@ -37,6 +37,8 @@ def run_built(built: Built, seed: int, replication: int, progress: Callable[[flo
 def load(workload: Workload, streams: Streams) -> Load:
     """What the clients of one replication send."""
     concurrency = workload.closed_loop_concurrency
+    if workload.sessions is not None:
+        return Load(workload.arriving_sessions(streams), concurrency, workload.closed_loop_think_s)
     if concurrency is None:
         return Load(workload.requests(streams))
     return Load(_closed_draws(workload, streams), concurrency, workload.closed_loop_think_s)

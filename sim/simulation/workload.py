@@ -10,12 +10,14 @@ from typing import Protocol
 from sim.errors import ScenarioError
 from sim.scenario.arrivals import ClosedLoopArrivals, PresetArrivals, TraceArrivals
 from sim.scenario.lengths import Length
+from sim.scenario.sessions import SessionsSection
 from sim.scenario.workload import WorkloadSection
 from sim.simulation.workload_arrivals import open_arrivals
 from sim.simulation.workload_facts import pair_of_preset
 from sim.simulation.workload_lengths import length_law
 from sim.simulation.workload_preset import preset_arrivals, preset_length, preset_rank_correlation
-from sim.simulation.workload_trace import replay
+from sim.simulation.workload_sessions import preset_sessions, recorded_sessions
+from sim.simulation.workload_trace import replay, trace_path
 from sim.workload.arrivals.closed import ClosedLoop
 from sim.workload.arrivals.process import ArrivalProcess
 from sim.workload.lengths.law import LengthLaw
@@ -45,6 +47,8 @@ def workload_of(scenario: HasWorkload) -> Workload:
     CatalogError : a preset is not in the catalog.
     """
     section = scenario.workload
+    if section.sessions is not None:
+        return _sessions(section, section.sessions, scenario.base_dir)
     if section.trace is not None:
         with _under("workload.trace"):
             return replay(section.trace, scenario.base_dir, closed=_closed(section), output_scale=section.output_scale)
@@ -58,6 +62,16 @@ def workload_of(scenario: HasWorkload) -> Workload:
         section.output_scale,
     )
     return Workload(_arrivals(section), lengths)
+
+
+def _sessions(section: WorkloadSection, sessions: SessionsSection, base_dir: Path | None) -> Workload:
+    if section.trace is not None:
+        with _under("workload.sessions"):
+            path = trace_path(section.trace.path, base_dir)
+            return recorded_sessions(path, sessions, output_scale=section.output_scale)
+    assert section.preset is not None, "the schema asks for a preset where there is no trace"
+    with _under("workload.sessions"):
+        return preset_sessions(section.preset, sessions, output_scale=section.output_scale)
 
 
 def _arrivals(section: WorkloadSection) -> ArrivalProcess | ClosedLoop:

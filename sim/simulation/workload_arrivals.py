@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.scenario.arrivals import (
     BurstShape,
+    ClientsArrivals,
     DeterministicArrivals,
     GammaArrivals,
     GammaShape,
@@ -17,6 +18,7 @@ from sim.scenario.arrivals import (
 )
 from sim.simulation.workload_preset import preset_mmpp, preset_week
 from sim.units import HOUR_S
+from sim.workload.arrivals.clients import ClientArrivals
 from sim.workload.arrivals.deterministic import Deterministic
 from sim.workload.arrivals.mmpp import Mmpp
 from sim.workload.arrivals.operational import OperationalTime
@@ -26,7 +28,13 @@ from sim.workload.arrivals.profile import RateProfile
 from sim.workload.arrivals.renewal import Renewal, cv_from_burstiness
 
 OpenArrivals = (
-    PoissonArrivals | DeterministicArrivals | GammaArrivals | WeibullArrivals | MmppArrivals | ProfileArrivals
+    PoissonArrivals
+    | DeterministicArrivals
+    | GammaArrivals
+    | WeibullArrivals
+    | MmppArrivals
+    | ProfileArrivals
+    | ClientsArrivals
 )
 
 
@@ -39,6 +47,8 @@ def open_arrivals(section: OpenArrivals) -> ArrivalProcess:
     """
     if isinstance(section, DeterministicArrivals):
         return Deterministic(section.rate_rps)
+    if isinstance(section, ClientsArrivals):
+        return ClientArrivals(section.rate_rps, section.clients, section.zipf, section.cv, section.without_largest)
     if isinstance(section, ProfileArrivals):
         profile = _profile(section)
         return OperationalTime(profile, _burst(section.base, profile.mean_rate_rps), section.start_h * HOUR_S)

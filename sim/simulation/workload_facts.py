@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from sim.catalog.tables import Fact
 from sim.scenario.arrivals import Arrivals, MmppShape, PresetArrivals, ProfileArrivals
+from sim.scenario.sessions import SessionsSection
 from sim.scenario.workload import WorkloadSection
 from sim.scenario.workload_presets import mmpp_presets, profile_presets
 from sim.simulation.workload_preset import preset_facts
+from sim.simulation.workload_sessions import session_facts
 
 Named = tuple[str, Fact]
 
@@ -18,10 +20,25 @@ def workload_facts(section: WorkloadSection) -> Mapping[str, Fact]:
 
     What a section overrides is not among them; a report lists those that are assumed.
     """
+    if section.sessions is not None:
+        return dict(_sessions(section.preset, section.sessions))
     facts = dict(_fitted(section.arrivals))
     if section.preset is not None:
         facts.update(_preset(section, section.preset))
     return facts
+
+
+def _sessions(preset: str | None, sessions: SessionsSection) -> Iterator[Named]:
+    if preset is not None:
+        yield from session_facts(preset, sessions)
+    arrivals = sessions.arrivals
+    if arrivals is None and sessions.rate_per_s is not None:
+        arrivals = PresetArrivals(rate_rps=sessions.rate_per_s)
+    if preset is not None and isinstance(arrivals, PresetArrivals):
+        own_law = any(True for _ in preset_facts(preset, "session_arrival_law"))
+        yield from _burst(preset, arrivals, with_law=not own_law)
+    else:
+        yield from _fitted(arrivals)
 
 
 def pair_of_preset(section: WorkloadSection) -> bool:
@@ -33,21 +50,26 @@ def pair_of_preset(section: WorkloadSection) -> bool:
 def _preset(section: WorkloadSection, name: str) -> Iterator[Named]:
     arrivals = PresetArrivals() if section.arrivals is None else section.arrivals
     if isinstance(arrivals, PresetArrivals):
-        rows = dict(preset_facts(name, "arrival_law", "arrival_cv", "arrival_mmpp"))
-        if arrivals.week_profile:
-            rows.update(preset_facts(name, "arrival_profile"))
-        if arrivals.rate_rps is None:
-            rows.update(preset_facts(name, "observed_rate_rps"))
-        yield from rows.items()
-        for fact in rows.values():
-            if fact.unit == "-" and isinstance(fact.value, str):
-                yield from _named(fact.value)
+        yield from _burst(name, arrivals)
     if section.input_tokens is None:
         yield from preset_facts(name, "input_")
     if section.output_tokens is None:
         yield from preset_facts(name, "output_")
     if pair_of_preset(section):
         yield from preset_facts(name, "rank_correlation")
+
+
+def _burst(name: str, arrivals: PresetArrivals, *, with_law: bool = True) -> Iterator[Named]:
+    """Rows behind the arrivals of a preset."""
+    rows = dict(preset_facts(name, "arrival_law", "arrival_cv", "arrival_mmpp")) if with_law else {}
+    if arrivals.week_profile:
+        rows.update(preset_facts(name, "arrival_profile"))
+    if arrivals.rate_rps is None:
+        rows.update(preset_facts(name, "observed_rate_rps"))
+    yield from rows.items()
+    for fact in rows.values():
+        if fact.unit == "-" and isinstance(fact.value, str):
+            yield from _named(fact.value)
 
 
 def _fitted(arrivals: Arrivals | None) -> Iterator[Named]:

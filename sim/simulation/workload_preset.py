@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from sim.catalog.tables import Fact, Subject, subject
+from sim.catalog.tables import Fact, subject
 from sim.errors import CatalogError, ScenarioError
 from sim.scenario.workload_presets import TABLE
+from sim.simulation.preset_rows import PresetRows
 from sim.units import HOUR_S
 from sim.workload.arrivals.mmpp import Mmpp
 from sim.workload.arrivals.operational import OperationalTime
@@ -29,7 +29,7 @@ def preset_mmpp(name: str) -> Mmpp:
     ------
     CatalogError : no such preset.
     """
-    rows = _Rows(name)
+    rows = PresetRows(name)
     states = range(int(rows.number("states")))
     rates_rps = tuple(rows.number(f"rate_rps_{i}") for i in states)
     if rows.has("step_s"):
@@ -45,13 +45,15 @@ def preset_week(name: str, rate_rps: float | None = None) -> RateProfile:
     ------
     CatalogError : no such preset.
     """
-    rows = _Rows(name)
+    rows = PresetRows(name)
     hours = [rows.number(f"weekday_load_{hour:02d}") for hour in range(24)]
     days = [rows.number(f"day_factor_{day}") for day in DAYS]
     return week_profile(rows.number("observed_rate_rps") if rate_rps is None else rate_rps, hours, day_factors=days)
 
 
-def preset_arrivals(name: str, rate_rps: float | None, *, week: bool = False, start_h: float = 0.0) -> ArrivalProcess:
+def preset_arrivals(
+    name: str, rate_rps: float | None, *, week: bool = False, start_h: float = 0.0, sessions: bool = False
+) -> ArrivalProcess:
     """Arrivals of a workload preset.
 
     Parameters
@@ -59,20 +61,21 @@ def preset_arrivals(name: str, rate_rps: float | None, *, week: bool = False, st
     rate_rps : long-run mean; the observed one when None.
     week : also follow the preset's week of hourly load; without it the process is stationary.
     start_h : hour of the week at time zero.
+    sessions : whether it is sessions that arrive; some presets have another law for them than for their calls.
 
     Raises
     ------
     ScenarioError : no rate given and none observed, or a week asked for that the preset does not have.
     CatalogError : no such preset.
     """
-    rows = _Rows(name)
+    rows = PresetRows(name)
     if rate_rps is None:
         if not rows.has("observed_rate_rps"):
             raise ScenarioError(
                 f"preset {name!r} sets the shape of arrivals, not their rate", key="rate_rps", valid="> 0"
             )
         rate_rps = rows.number("observed_rate_rps")
-    base = _burst_law(rows, rate_rps)
+    base = _burst_law(rows, rate_rps, sessions=sessions)
     if not week:
         return base
     if not rows.has("arrival_profile"):
@@ -89,7 +92,7 @@ def preset_length(name: str, which: str) -> LengthLaw:
     ------
     CatalogError : no such preset.
     """
-    rows = _Rows(name)
+    rows = PresetRows(name)
     law = rows.word(f"{which}_law")
     if law == "quantiles":
         points = sorted(rows.by_prefix(f"{which}_quantile_").items())
@@ -113,7 +116,7 @@ def preset_rank_correlation(name: str) -> float:
     ------
     CatalogError : no such preset.
     """
-    return _Rows(name).number("rank_correlation")
+    return PresetRows(name).number("rank_correlation")
 
 
 def preset_facts(name: str, *prefixes: str) -> Iterator[tuple[str, Fact]]:
@@ -128,8 +131,8 @@ def preset_facts(name: str, *prefixes: str) -> Iterator[tuple[str, Fact]]:
             yield f"{TABLE}.{name}.{parameter}", fact
 
 
-def _burst_law(rows: _Rows, rate_rps: float) -> ArrivalProcess:
-    law = rows.word("arrival_law")
+def _burst_law(rows: PresetRows, rate_rps: float, *, sessions: bool) -> ArrivalProcess:
+    law = rows.word("session_arrival_law") if sessions and rows.has("session_arrival_law") else rows.word("arrival_law")
     if law == "poisson":
         return Poisson(rate_rps)
     if law in ("gamma", "weibull"):
@@ -137,35 +140,3 @@ def _burst_law(rows: _Rows, rate_rps: float) -> ArrivalProcess:
     if law == "mmpp":
         return preset_mmpp(rows.word("arrival_mmpp")).scaled_to(rate_rps)
     raise CatalogError(f"{TABLE}: {rows.name}.arrival_law is {law!r}; known: poisson, gamma, weibull, mmpp")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows of one subject, with words and numbers told apart."""
-
-    name: str
-
-    @property
-    def facts(self) -> Subject:
-        return subject(TABLE, self.name)
-
-    def has(self, parameter: str) -> bool:
-        return parameter in self.facts
-
-    def number(self, parameter: str) -> float:
-        value = self._value(parameter)
-        if isinstance(value, str):
-            raise CatalogError(f"{TABLE}: {self.name}.{parameter} is {value!r}, not a number")
-        return value
-
-    def word(self, parameter: str) -> str:
-        return str(self._value(parameter))
-
-    def by_prefix(self, prefix: str) -> Mapping[float, float]:
-        """Numbers whose parameter is the prefix and a number."""
-        return {float(key.removeprefix(prefix)): self.number(key) for key in self.facts if key.startswith(prefix)}
-
-    def _value(self, parameter: str) -> float | str:
-        if parameter not in self.facts:
-            raise CatalogError(f"{TABLE}: {self.name} has no {parameter}")
-        return self.facts[parameter].value

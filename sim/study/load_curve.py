@@ -90,6 +90,8 @@ def load_curve(
     """
     if scenario.workload.trace is not None:
         raise SimError("a load curve changes workload.arrivals.rate_rps, which a replayed trace does not have")
+    if scenario.workload.sessions is not None:
+        raise SimError("a load curve changes the rate of requests, which is an outcome where sessions bring them")
     parts = len(shares) + SATURATION_WORK
 
     def share_of(index: float) -> Progress | None:

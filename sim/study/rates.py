@@ -88,6 +88,13 @@ RATES: tuple[Rate, ...] = (
         lambda w: w.totals.completed,
         "no request completed",
     ),
+    Rate(
+        "prefix_hit_frac",
+        "fraction",
+        lambda w: w.totals.cached_prompt_tokens,
+        lambda w: w.totals.admitted_prompt_tokens,
+        "no prompt was looked up in a prefix cache",
+    ),
     Rate("occupied_frac", "fraction", lambda w: w.totals.busy_s, _replica_seconds),
     Rate("prefill_step_frac", "fraction", lambda w: w.totals.prefill_step_s, lambda w: w.totals.busy_s),
     Rate("available_frac", "fraction", lambda w: _replica_seconds(w) - w.totals.down_s, _replica_seconds),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sim.workload.runs import Runs
+
 
 class RequestDraw(NamedTuple):
     """One request as it arrives.
@@ -14,9 +16,15 @@ class RequestDraw(NamedTuple):
     input_tokens : prompt length, >= 1.
     output_tokens : generated length, >= 1 (an engine always samples at least one token).
     session_id : label that ties calls of one conversation together, or None.
+    prefix : what the prompt consists of, as runs of token identities; tokens beyond them are of this request alone.
+        None where nothing is known to be shared.
+    output_first_id : identity of the first output token, the next ones count up from it; None when no later prompt
+        contains the output.
     """
 
     arrival_s: float
     input_tokens: int
     output_tokens: int
     session_id: str | None = None
+    prefix: Runs | None = None
+    output_first_id: int | None = None

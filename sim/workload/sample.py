@@ -10,6 +10,7 @@ import numpy as np
 from sim.errors import ScenarioError
 from sim.streams import Streams
 from sim.workload.checks import at_least_one, positive
+from sim.workload.trace.prompt_runs import PromptRuns
 from sim.workload.trace.trace import Trace
 from sim.workload.workload import Workload
 
@@ -44,4 +45,5 @@ def sample(workload: Workload, streams: Streams, *, count: int | None = None, ho
         output_tokens=np.array([row.output_tokens for row in rows], dtype=np.int64),
         source=f"sample, seed {streams.seed}, replication {streams.replication}",
         session_ids=None if workload.session_ids is None else tuple(row.session_id for row in rows),
+        prompts=None if workload.prefixes is None else PromptRuns.of(row.prefix or () for row in rows),
     )

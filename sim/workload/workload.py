@@ -15,6 +15,10 @@ from sim.workload.arrivals.process import ArrivalProcess
 from sim.workload.arrivals.replay import TraceArrivals
 from sim.workload.lengths.lengths import LengthSource, TraceLengths
 from sim.workload.request import RequestDraw
+from sim.workload.sessions.lengths import SessionLengths
+from sim.workload.sessions.part_way import part_way
+from sim.workload.sessions.session import Session
+from sim.workload.sessions.source import SessionSource
 from sim.workload.trace.scaling import ScaledTrace, Scaling
 from sim.workload.trace.trace import Trace
 
@@ -32,12 +36,16 @@ class Workload:
     session_ids : conversation label of each request in arrival order, for a replayed trace that has them.
     scaled : a trace whose scaling draws at random: each replication replays its own version, and the fields above
         describe one of them.
+    prefixes : the trace whose prompts tell what they share.
+    sessions : where sessions come from, whose arrivals `arrivals` then are: calls follow from answers.
     """
 
     arrivals: ArrivalProcess | ClosedLoop
     lengths: LengthSource
     session_ids: tuple[str | None, ...] | None = None
     scaled: ScaledTrace | None = None
+    prefixes: Trace | None = None
+    sessions: SessionSource | None = None
 
     @classmethod
     def from_trace(
@@ -66,7 +74,12 @@ class Workload:
         lengths = TraceLengths(trace, repeat=closed is not None, output_scale=output_scale)
         if closed is not None:
             return cls(closed, lengths, None, scaled)
-        return cls(TraceArrivals(trace), lengths, trace.session_ids, scaled)
+        return cls(TraceArrivals(trace), lengths, trace.session_ids, scaled, trace if trace.knows_prefixes else None)
+
+    @classmethod
+    def of_sessions(cls, arrivals: ArrivalProcess | ClosedLoop, sessions: SessionSource) -> Workload:
+        """Sessions that arrive as a process says, or a fixed number of them, each replaced when it ends."""
+        return cls(arrivals, SessionLengths(sessions), sessions=sessions)
 
     def drawn(self, streams: Streams) -> Workload:
         """The workload of one replication: the same one, unless the scaling of its trace draws at random."""
@@ -88,8 +101,10 @@ class Workload:
 
     @property
     def mean_rate_rps(self) -> float | None:
-        """Long-run mean arrival rate; None for a closed loop, whose rate is an outcome."""
-        return None if isinstance(self.arrivals, ClosedLoop) else self.arrivals.rate_rps
+        """Long-run mean arrival rate of requests; None for a closed loop and for sessions, whose rate is an outcome."""
+        if isinstance(self.arrivals, ClosedLoop) or self.sessions is not None:
+            return None
+        return self.arrivals.rate_rps
 
     @property
     def mean_input_tokens(self) -> float:
@@ -106,9 +121,11 @@ class Workload:
 
         Raises
         ------
-        ScenarioError : a closed loop has no arrival times of its own.
+        ScenarioError : a closed loop and the calls of sessions have no arrival times of their own.
         TraceError : thinning leaves no request in this replication.
         """
+        if self.sessions is not None:
+            raise ScenarioError("the calls of sessions wait for their answers", key="workload.sessions")
         if self.scaled is not None:
             return self.drawn(streams).requests(streams)
         if isinstance(self.arrivals, ClosedLoop):
@@ -117,7 +134,26 @@ class Workload:
         sessions = repeat(None) if self.session_ids is None else self.session_ids
         # tuple.__new__ skips the keyword handling of a named tuple: a third of its cost
         build = partial(tuple.__new__, RequestDraw)
-        return map(build, zip(self.arrivals.times(streams), inputs, outputs, sessions, strict=False))
+        prefixes = repeat(None) if self.prefixes is None else self.prefixes.prefixes()
+        times = self.arrivals.times(streams)
+        return map(build, zip(times, inputs, outputs, sessions, prefixes, repeat(None), strict=False))
+
+    def arriving_sessions(self, streams: Streams) -> Iterator[Session]:
+        """Sessions as they arrive; those of a closed loop, which replaces one that ends by the next, at time zero.
+
+        The sessions that a closed loop begins with are met part-way, at a uniformly drawn step and pause (stream
+        `sessions.start`), so that they do not all send their first prompt at once.
+
+        Raises
+        ------
+        ScenarioError : the workload has no sessions.
+        """
+        if self.sessions is None:
+            raise ScenarioError("has no sessions", key="workload.sessions")
+        sessions = self.sessions.sessions(streams)
+        if isinstance(self.arrivals, ClosedLoop):
+            return part_way(sessions, self.arrivals.concurrency, streams)
+        return map(_arriving, sessions, self.arrivals.times(streams))
 
     def lengths_stream(self, streams: Streams) -> Iterator[tuple[int, int]]:
         """(input_tokens, output_tokens) in order, for a closed loop that makes its own arrivals."""
@@ -138,3 +174,8 @@ class Workload:
                 yield waiting.popleft()
 
         return chain.from_iterable(input_lists()), chain.from_iterable(output_lists())
+
+
+def _arriving(session: Session, arrival_s: float) -> Session:
+    session.arrival_s = arrival_s
+    return session

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from sim.engine.plan import ClientPolicy, FaultPlan
-from tests.engine_cases import Case, cases, draws
+from tests.engine_cases import Case, cases
 from tests.engine_reference import Reference
 
 
@@ -23,7 +23,7 @@ def assert_agrees(case: Case) -> None:
     )
     outcome = replace(case, plan=plan, concurrency=None).run()
     reference = Reference(plan.limits, case.law)
-    reference.run(list(draws(case.seed, case.rate_rps, case.count, case.max_input, case.max_output)))
+    reference.run(list(case.draws()))
     totals, record = outcome.record.totals, outcome.record
 
     assert record.rows is not None
@@ -38,6 +38,9 @@ def assert_agrees(case: Case) -> None:
     assert itl.count == len(reference.gaps)
     assert itl.sum == pytest.approx(sum(reference.gaps), rel=1e-9)
     assert record.kv_peak_tokens == reference.kv_peak_tokens
+    assert totals.prefilled_tokens == reference.prefilled_tokens
+    assert totals.cached_prompt_tokens == reference.hit_tokens
+    assert totals.evicted_tokens == reference.evicted_blocks * plan.limits.block_size
 
 
 @given(cases())
@@ -54,10 +57,24 @@ def test_agrees_under_kv_pressure(case: Case) -> None:
     assert_agrees(case)
 
 
+@given(cases(caching=True))
+@settings(max_examples=100)
+def test_agrees_with_prefix_caching(case: Case) -> None:
+    """The same, and tokens found, computed and evicted, when requests begin alike and blocks are cached."""
+    assert_agrees(case)
+
+
+@given(cases(caching=True, tight=True))
+@settings(max_examples=150)
+def test_agrees_with_prefix_caching_under_kv_pressure(case: Case) -> None:
+    """The same when the cache fights for room with requests that preempt each other."""
+    assert_agrees(case)
+
+
 @pytest.mark.long
-@given(cases(), cases(tight=True))
+@given(cases(), cases(tight=True), cases(caching=True), cases(caching=True, tight=True))
 @settings(max_examples=1500)
-def test_agrees_with_the_plain_simulator_at_length(roomy: Case, tight: Case) -> None:
+def test_agrees_with_the_plain_simulator_at_length(roomy: Case, tight: Case, cached: Case, both: Case) -> None:
     """The same over many more clusters."""
-    assert_agrees(roomy)
-    assert_agrees(tight)
+    for case in (roomy, tight, cached, both):
+        assert_agrees(case)

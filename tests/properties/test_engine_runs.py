@@ -15,11 +15,11 @@ from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.plan import ClientPolicy, FaultPlan, RepairLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
-from tests.engine_cases import Case, cases, draws
+from tests.engine_cases import Case, cases
 
 
 def run(case: Case, samples: int = 1000) -> Outcome:
-    load = Load(draws(case.seed, case.rate_rps, case.count, case.max_input, case.max_output), case.concurrency)
+    load = Load(case.draws(), case.concurrency)
     return Cluster(replace(case.plan, record_requests=True), case.law, load, Streams(case.seed)).run(samples=samples)
 
 
@@ -34,8 +34,23 @@ def assert_identical(left: Outcome, right: Outcome) -> None:
         assert (histogram.sum, histogram.zeros, histogram.below) == (other.sum, other.zeros, other.below)
 
 
-@given(cases(tight=True, faults=True), st.sampled_from([0.013, 1.0, 7.77, 50.0]))
-@settings(max_examples=150)
+def assert_everybody_leaves(case: Case) -> None:
+    plan = replace(case.plan, horizon_s=1e7, client=ClientPolicy(request_timeout_s=1e7), warmup_s=0.0)
+    outcome = run(replace(case, plan=plan))
+    totals, rows = outcome.record.totals, outcome.record.rows
+
+    assert rows is not None
+    assert totals.completed + totals.refused == totals.arrived == case.count
+    assert outcome.unfinished == 0
+    if rows and totals.refused == 0 and case.concurrency is None:
+        assert outcome.end_s == pytest.approx(max(row[0] + row[5] for row in rows), rel=1e-12)
+
+
+either = st.booleans().flatmap(lambda caching: cases(tight=True, faults=True, caching=caching))
+
+
+@given(either, st.sampled_from([0.013, 1.0, 7.77, 50.0]))
+@settings(max_examples=200)
 def test_nothing_is_lost_at_any_end_of_run(case: Case, horizon_s: float) -> None:
     """Requests in = completed + failed + refused + abandoned + unfinished, and all identities, wherever a run ends."""
     cut = replace(case, plan=replace(case.plan, horizon_s=horizon_s, warmup_s=min(case.plan.warmup_s, 0.5 * horizon_s)))
@@ -47,15 +62,15 @@ def test_nothing_is_lost_at_any_end_of_run(case: Case, horizon_s: float) -> None
     assert 0 <= still_backing_off <= outcome.unfinished
 
 
-@given(cases(faults=True), st.sampled_from([1, 7, 100]))
-@settings(max_examples=60)
+@given(either, st.sampled_from([1, 7, 100]))
+@settings(max_examples=80)
 def test_sampling_changes_nothing(case: Case, samples: int) -> None:
     """The same run with another number of timeline samples is the same bit for bit."""
     assert_identical(run(case), run(case, samples))
 
 
-@given(cases(faults=True, tight=True))
-@settings(max_examples=60)
+@given(either)
+@settings(max_examples=80)
 def test_a_seed_fixes_the_run(case: Case) -> None:
     """The same seed twice gives the same run bit for bit."""
     assert_identical(run(case), run(case))
@@ -69,19 +84,11 @@ def test_a_fault_rate_of_zero_is_no_faults(case: Case) -> None:
     assert_identical(run(case), run(replace(case, plan=replace(case.plan, faults=idle))))
 
 
-@given(cases(tight=True))
-@settings(max_examples=100)
+@given(st.booleans().flatmap(lambda caching: cases(tight=True, caching=caching)))
+@settings(max_examples=150)
 def test_no_deadlock_when_the_pool_barely_holds_one_request(case: Case) -> None:
     """Without faults and timeouts, whatever is not refused completes, and the run ends when the last request leaves."""
-    plan = replace(case.plan, horizon_s=1e7, client=ClientPolicy(request_timeout_s=1e7), warmup_s=0.0)
-    outcome = run(replace(case, plan=plan))
-    totals, rows = outcome.record.totals, outcome.record.rows
-
-    assert rows is not None
-    assert totals.completed + totals.refused == totals.arrived == case.count
-    assert outcome.unfinished == 0
-    if rows and totals.refused == 0 and case.concurrency is None:
-        assert outcome.end_s == pytest.approx(max(row[0] + row[5] for row in rows), rel=1e-12)
+    assert_everybody_leaves(case)
 
 
 def endless(case: Case) -> Iterator[RequestDraw]:
@@ -102,7 +109,15 @@ def test_a_closed_loop_outlives_outages_and_refusals(case: Case) -> None:
 
 
 @pytest.mark.long
-@given(cases(tight=True, faults=True), st.sampled_from([0.013, 1.0, 7.77, 50.0]), st.sampled_from([1, 7, 100]))
+@given(st.booleans().flatmap(lambda caching: cases(tight=True, caching=caching)))
+@settings(max_examples=10_000)
+def test_no_deadlock_at_length(case: Case) -> None:
+    """The same in ten thousand random scenarios."""
+    assert_everybody_leaves(case)
+
+
+@pytest.mark.long
+@given(either, st.sampled_from([0.013, 1.0, 7.77, 50.0]), st.sampled_from([1, 7, 100]))
 @settings(max_examples=1500)
 def test_any_run_at_length(case: Case, horizon_s: float, samples: int) -> None:
     """Identities at any horizon, and independence of sampling, over many more clusters."""

@@ -7,7 +7,12 @@ from hypothesis import given, settings
 
 from tests.engine_cases import Case, cases
 
-COUNTERS = ("completed", "failed", "refused", "abandoned", "emitted_tokens", "lost_tokens", "preemptions", "steps")
+COUNTERS = (
+    "completed", "failed", "refused", "abandoned", "emitted_tokens", "lost_tokens", "preemptions", "steps",
+    "prefilled_tokens", "recompute_tokens", "admitted_prompt_tokens", "cached_prompt_tokens", "forgone_prompt_tokens",
+    "recompute_preempted_tokens", "recompute_failed_tokens", "recompute_withdrawn_tokens",
+    "recompute_evicted_tokens", "recompute_elsewhere_tokens", "recompute_broken_tokens",
+)  # fmt: skip
 INTEGRALS = ("busy_s", "idle_s", "down_s", "prefill_step_s", "sequence_s", "kv_token_s", "waiting_s")
 
 
@@ -60,10 +65,27 @@ def test_spans_equal_single_steps_with_everything(case: Case) -> None:
     assert_same_requests(case)
 
 
+@given(cases(caching=True), cases(caching=True, tight=True, faults=True))
+@settings(max_examples=80)
+def test_spans_equal_single_steps_with_prefix_caching(roomy: Case, everything: Case) -> None:
+    """The same when cached blocks make room inside spans: what is found, and what is evicted in the end, agree too."""
+    for case in (roomy, everything):
+        assert_same_requests(case)
+
+
 @pytest.mark.long
 @given(cases(), cases(tight=True), cases(faults=True), cases(tight=True, faults=True))
 @settings(max_examples=1000)
 def test_spans_equal_single_steps_at_length(roomy: Case, tight: Case, faulty: Case, both: Case) -> None:
     """The same over many more clusters."""
     for case in (roomy, tight, faulty, both):
+        assert_same_requests(case)
+
+
+@pytest.mark.long
+@given(cases(caching=True), cases(tight=True, caching=True), cases(faults=True, tight=True, caching=True))
+@settings(max_examples=1000)
+def test_spans_equal_single_steps_with_prefix_caching_at_length(roomy: Case, tight: Case, everything: Case) -> None:
+    """The same over many more clusters whose requests begin alike."""
+    for case in (roomy, tight, everything):
         assert_same_requests(case)

@@ -208,7 +208,7 @@ def test_unknown_layout_lists_the_formats(tmp_path):
     """A file of no known format is refused with its first line and the list of formats."""
     text = complaint(write(tmp_path, "time;in;out\n1;2;3\n"))
     assert "line 1 belongs to no known trace format: 'time;in;out'" in text
-    assert "azure, mooncake, csv, vllm_timed_trace" in text
+    assert "known: azure, claude_code, ragpulse, bailian, mooncake, burstgpt, csv, vllm_timed_trace" in text
 
 
 def test_header_that_lacks_a_column(tmp_path):

@@ -67,7 +67,9 @@ def test_open_workload_states_its_means():
 def test_replay_gives_the_rows_of_the_trace():
     """A replayed trace yields its rows once, with times, lengths and sessions."""
     replay = Workload.from_trace(TRACE, output_scale=2.0)
-    assert list(replay.requests(Streams(0))) == [(0.0, 10, 2, "a"), (0.5, 20, 4, None), (0.5, 30, 6, "a")]
+    rows = [row[:4] for row in replay.requests(Streams(0))]
+    assert rows == [(0.0, 10, 2, "a"), (0.5, 20, 4, None), (0.5, 30, 6, "a")]
+    assert all(row.prefix is None and row.output_first_id is None for row in replay.requests(Streams(0)))
     assert replay.mean_rate_rps == 3 / 0.5
     assert (replay.mean_input_tokens, replay.mean_output_tokens) == (20.0, 4.0)
 

@@ -70,7 +70,7 @@ class Lengths(LengthSource):
         while True:
             input_u, output_u = input_rng.random(BLOCK), output_rng.random(BLOCK)
             if self.rank_correlation:
-                output_u = _correlated(input_u, output_u, self.rank_correlation)
+                output_u = correlated(input_u, output_u, self.rank_correlation)
             yield self.input_law.quantile(input_u), _scaled(self.output_law.quantile(output_u), self.output_scale)
 
     @property
@@ -130,7 +130,7 @@ def _scaled(tokens: Tokens, scale: float) -> Tokens:
     return tokens if scale == 1 else whole(tokens.astype(np.float64) * scale)
 
 
-def _correlated(first: Floats, second: Floats, rank_correlation: float) -> Floats:
+def correlated(first: Floats, second: Floats, rank_correlation: float) -> Floats:
     """Uniforms tied to `first` by a Gaussian copula; `second` supplies what is new."""
     from scipy.special import ndtr, ndtri
 

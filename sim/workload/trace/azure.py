@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sim.workload.trace.row import Format, Row, RowParser, columns, fields, positions, token_count
 
@@ -34,7 +35,7 @@ def ticks(stamp: str) -> int:
     return int(moment.timestamp()) * TICKS_PER_S + part
 
 
-def _parser(header: str) -> RowParser:
+def _parser(header: str, _path: Path) -> RowParser:
     time, context, generated = positions(header, COLUMNS)
     width = len(columns(header))
 

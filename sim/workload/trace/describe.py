@@ -35,7 +35,7 @@ def describe(trace: Trace) -> TraceSummary:
         raise TraceError(f"{trace.source}: needs three requests at two different times to be described")
     tick_s = clock_tick_s(trace)
     hit_frac = last_half_frac = None
-    if trace.blocks is not None:
+    if trace.knows_prefixes:
         hits, half = prefix_hit_tokens(trace), len(trace) // 2
         hit_frac = float(hits.sum() / trace.input_tokens.sum())
         last_half_frac = float(hits[half:].sum() / trace.input_tokens[half:].sum())

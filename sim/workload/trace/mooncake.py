@@ -2,71 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from sim.workload.trace.json_record import number_of, record_of, whole_ids
 from sim.workload.trace.row import Format, Row, RowParser, seconds, token_count
 
 BLOCK_TOKENS = 512
 KEYS = ("timestamp", "input_length", "output_length")
-LARGEST_ID = 2**63 - 1
 
 
 def _recognises(line: str) -> bool:
     if not line.lstrip().startswith("{"):
         return False
     try:
-        return set(KEYS) <= set(_record(line))
+        return set(KEYS) <= set(record_of(line))
     except ValueError:
         return True  # a damaged record: better told as such than as an unknown format
 
 
-def _record(line: str) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error.msg}") from None
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    if not isinstance(record, dict):
-        raise ValueError("is no JSON object")  # noqa: TRY004  one kind of error per malformed line
-    return record
-
-
-def _parser(first: str) -> RowParser:  # noqa: ARG001  no header to read
+def _parser(_first: str, _path: Path) -> RowParser:
     return _parse
 
 
 def _parse(line: str) -> Row:
-    record = _record(line)
-    session = record.get("session_id")
+    record = record_of(line)
+    session, ids = record.get("session_id"), record.get("hash_ids")
     return Row(
-        seconds("timestamp", _number(record, "timestamp")),
-        token_count("input_length", _number(record, "input_length")),
-        token_count("output_length", _number(record, "output_length")),
+        seconds("timestamp", number_of(record, "timestamp")),
+        token_count("input_length", number_of(record, "input_length")),
+        token_count("output_length", number_of(record, "output_length")),
         None if session is None else str(session),
-        _hash_ids(record),
+        None if ids is None else whole_ids("hash_ids", ids),
     )
-
-
-def _number(record: dict[str, object], key: str) -> object:
-    value = record.get(key)
-    if isinstance(value, str):
-        raise ValueError(f"{key} is text, not a number")  # noqa: TRY004
-    return value
-
-
-def _hash_ids(record: dict[str, object]) -> Sequence[int] | None:
-    ids = record.get("hash_ids")
-    if ids is None:
-        return None
-    if not isinstance(ids, list):
-        raise ValueError("hash_ids is no list")  # noqa: TRY004
-    for block in ids:
-        if type(block) is not int or not 0 <= block <= LARGEST_ID:
-            raise ValueError("hash_ids must be whole numbers from 0 to 2^63 - 1")
-    return ids
 
 
 MOONCAKE = Format(

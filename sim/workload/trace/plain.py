@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sim.workload.trace.row import Format, Row, RowParser, columns, fields, positions, seconds, token_count
 
 COLUMNS = ("arrival_s", "input_tokens", "output_tokens")
 SESSION = "session_id"
 
 
-def _parser(header: str) -> RowParser:
+def _parser(header: str, _path: Path) -> RowParser:
     time, prompt, output = positions(header, COLUMNS)
     names = columns(header)
     session = names.index(SESSION) if SESSION in names else None

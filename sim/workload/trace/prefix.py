@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.errors import TraceError
+from sim.workload.prefix_tree import PrefixTree
 from sim.workload.trace.trace import Trace
 
 
@@ -27,9 +28,14 @@ def prefix_hit_tokens(trace: Trace, capacity_blocks: int | None = None) -> npt.N
 
     Raises
     ------
-    TraceError : the trace has no hashed blocks.
+    TraceError : the trace does not tell prefixes, or tells them without blocks where a capacity is given in those.
     """
     blocks = trace.blocks
+    if trace.prompts is not None:
+        if capacity_blocks is not None:
+            raise TraceError(f"{trace.source}: has no blocks of fixed size, so a cache cannot be measured in them")
+        tree = PrefixTree()
+        return np.array([tree.add(runs) for runs in trace.prompts.rows()], dtype=np.int64)
     if blocks is None:
         raise TraceError(f"{trace.source}: has no hash_ids, so prefix sharing is unknown")
     cached: OrderedDict[int, None] = OrderedDict()

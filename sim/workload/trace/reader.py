@@ -10,16 +10,33 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.errors import TraceError, nearest, shorten
+from sim.workload.runs import Runs, length
 from sim.workload.trace.azure import AZURE
+from sim.workload.trace.bailian import BAILIAN
 from sim.workload.trace.blocks import HashBlocks
-from sim.workload.trace.mooncake import BLOCK_TOKENS, MOONCAKE, TIMED_TRACE
+from sim.workload.trace.burstgpt import BURSTGPT, BURSTGPT_WITH_FAILURES
+from sim.workload.trace.claude_code import CLAUDE_CODE
+from sim.workload.trace.mooncake import MOONCAKE, TIMED_TRACE
 from sim.workload.trace.plain import PLAIN
+from sim.workload.trace.prompt_runs import PromptRuns
+from sim.workload.trace.ragpulse import RAGPULSE
 from sim.workload.trace.row import Format, Row, RowParser
 from sim.workload.trace.text import numbered_lines
 from sim.workload.trace.trace import Trace
 
 AUTO = "auto"
-FORMATS = (AZURE, MOONCAKE, PLAIN, TIMED_TRACE)
+# in the order in which a first line is tried: those with a mark of their own before Mooncake's common fields
+FORMATS = (
+    AZURE,
+    CLAUDE_CODE,
+    RAGPULSE,
+    BAILIAN,
+    MOONCAKE,
+    BURSTGPT,
+    PLAIN,
+    TIMED_TRACE,
+    BURSTGPT_WITH_FAILURES,
+)
 
 
 def read_trace(
@@ -27,17 +44,17 @@ def read_trace(
     format: str = AUTO,  # noqa: A002 - the word that a user expects
     *,
     sort: bool = False,
-    block_tokens: int = BLOCK_TOKENS,
+    block_tokens: int | None = None,
 ) -> Trace:
     """Read a trace, compressed or not.
 
     Parameters
     ----------
     path : the file.
-    format : `azure`, `mooncake`, `csv` or `vllm_timed_trace`; with `auto` told from the first line, which cannot tell
-        the last (seconds) from `mooncake` (milliseconds).
+    format : a name of `FORMATS`; with `auto` told from the first line, which cannot tell `vllm_timed_trace` (seconds)
+        from `mooncake` (milliseconds), nor `burstgpt_with_failures` from `burstgpt`.
     sort : put unsorted rows in order of time, keeping the order of equal times, instead of refusing them.
-    block_tokens : tokens per hashed block, for files in Mooncake's form with another block size.
+    block_tokens : tokens per hashed block, for files with another block size than their format's own.
 
     Returns
     -------
@@ -50,7 +67,7 @@ def read_trace(
         and content, and how many there are), or unsorted times.
     """
     path = Path(path)
-    rows = _Rows(path, block_tokens)
+    rows = _Rows(path)
     kind = None if format == AUTO else _named(format)
     parse: RowParser | None = None
     for number, raw in numbered_lines(path):
@@ -64,18 +81,19 @@ def read_trace(
         if parse is None:
             kind = kind or _recognised(path, number, line)
             try:
-                parse = kind.parser(line)
+                rows.block_tokens = block_tokens or kind.block_tokens
+                parse = kind.parser(line, path)
             except ValueError as error:
                 raise TraceError(f"{path}: line {number}: {error}: {shorten(line)}") from None
             if kind.has_header:
                 continue
         try:
-            rows.add(number, parse(line))
+            rows.take(number, parse(line))
         except ValueError as error:
             rows.refuse(number, str(error), line)
     if kind is None or parse is None:
         raise TraceError(f"{path}: the file is empty")
-    return rows.trace(kind, sort=sort)
+    return rows.trace(kind, sort=sort or kind.unsorted)
 
 
 def _named(name: str) -> Format:
@@ -103,7 +121,7 @@ class _Rows:
     """Columns as they grow, and what was refused."""
 
     path: Path
-    block_tokens: int
+    block_tokens: int = 0
     lines: array[int] = field(default_factory=lambda: array("q"))
     ticks: list[float] = field(default_factory=list)  # whole ticks since 1970 do not fit a float
     inputs: array[int] = field(default_factory=lambda: array("q"))
@@ -111,9 +129,18 @@ class _Rows:
     sessions: list[str | None] = field(default_factory=list)
     ids: array[int] = field(default_factory=lambda: array("q"))
     offsets: array[int] = field(default_factory=lambda: array("q", [0]))
+    prompts: list[Runs] = field(default_factory=list)
     has_ids: bool | None = None
     refused: int = 0
     complaint: str = ""
+
+    def take(self, number: int, found: Row | list[Row] | None) -> None:
+        """Append what one line holds; ValueError when it does not fit the rows before it."""
+        if isinstance(found, list):
+            for row in found:
+                self.add(number, row)
+        elif found is not None:
+            self.add(number, found)
 
     def add(self, number: int, row: Row) -> None:
         """Append one row; ValueError when it does not fit the rows before it."""
@@ -131,6 +158,10 @@ class _Rows:
                 )
             self.ids.extend(row.hash_ids)
             self.offsets.append(len(self.ids))
+        if row.runs is not None:
+            if length(row.runs) > row.input_tokens:
+                raise ValueError(f"lists {length(row.runs)} tokens of a prompt of {row.input_tokens}")
+            self.prompts.append(row.runs)
         self.lines.append(number)
         self.ticks.append(row.ticks)
         self.inputs.append(row.input_tokens)
@@ -166,6 +197,7 @@ class _Rows:
             source=self.path.name,
             session_ids=tuple(self.sessions[i] for i in order.tolist()) if any(self.sessions) else None,
             blocks=None if blocks is None else blocks.take(order),
+            prompts=PromptRuns.of(self.prompts).take(order) if self.prompts else None,
         )
 
 

@@ -6,7 +6,10 @@ import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
+
+from sim.workload.runs import Runs
 
 LARGEST = 2**53  # whole numbers up to here survive a float
 
@@ -18,6 +21,7 @@ class Row(NamedTuple):
     ----------
     ticks : time in the unit of the format, see `Format.ticks_per_s`.
     hash_ids : prompt block ids, or None.
+    runs : the prompt as runs of token identities, in formats that tell it so; or None.
     """
 
     ticks: float
@@ -25,9 +29,11 @@ class Row(NamedTuple):
     output_tokens: int
     session_id: str | None = None
     hash_ids: Sequence[int] | None = None
+    runs: Runs | None = None
 
 
-RowParser = Callable[[str], Row]
+RowParser = Callable[[str], Row | list[Row] | None]
+"""A line as a request, as several of them, or as None where the format leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +45,22 @@ class Format:
     name : how `read_trace` calls it.
     has_header : whether the first line names the columns.
     recognises : whether a first line looks like this format.
-    parser : builds the row parser from the first line; raises ValueError when that header will not do.
+    parser : builds the row parser from the first line and the file's path; raises ValueError when that header will not
+        do.
     ticks_per_s : unit of the times, a property of the format and never guessed from their magnitude.
     wall_clock : whether times are dates, so that the trace starts at its first request.
+    unsorted : whether such files are known to be in another order than that of time, so that they are always sorted.
+    block_tokens : tokens per hashed block.
     """
 
     name: str
     has_header: bool
     recognises: Callable[[str], bool]
-    parser: Callable[[str], RowParser]
+    parser: Callable[[str, Path], RowParser]
     ticks_per_s: int
     wall_clock: bool = False
+    unsorted: bool = False
+    block_tokens: int = 512
 
 
 def fields(line: str) -> list[str]:

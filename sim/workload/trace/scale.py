@@ -61,7 +61,7 @@ def replicate(
 
     The circle is one mean gap longer than the span, so that the rate is `copies` times the old one all along. Block
     ids and session ids of each copy but the first are fresh, except for the root that all requests share (a system
-    prompt): copied users do not share each other's conversations.
+    prompt): copied users do not share each other's conversations. Prompts told as runs become fresh as a whole.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ def replicate(
     order = np.argsort(all_s, kind="stable")
     sessions = _copied_sessions(trace, copies)
     blocks = None if trace.blocks is None else _copied_blocks(trace, trace.blocks, copies, root_blocks).take(order)
+    prompts = None if trace.prompts is None else trace.prompts.copies(copies).take(order)
     return Trace(
         arrival_s=all_s[order],
         input_tokens=np.tile(trace.input_tokens, copies)[order],
@@ -101,6 +102,7 @@ def replicate(
         source=trace.source,
         session_ids=None if sessions is None else tuple(sessions[i] for i in order.tolist()),
         blocks=blocks,
+        prompts=prompts,
     )
 
 

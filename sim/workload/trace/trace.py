@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.errors import TraceError
+from sim.workload.runs import Runs, of_blocks
 from sim.workload.trace.blocks import HashBlocks
+from sim.workload.trace.prompt_runs import PromptRuns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +25,7 @@ class Trace:
     source : file name or origin, for messages and reports.
     session_ids : conversation of each request, where the trace has them.
     blocks : hashed prompt blocks, where the trace has them.
+    prompts : prompts as runs of token identities, where the trace has those instead.
 
     Raises
     ------
@@ -34,12 +38,13 @@ class Trace:
     source: str
     session_ids: tuple[str | None, ...] | None = None
     blocks: HashBlocks | None = None
+    prompts: PromptRuns | None = None
 
     def __post_init__(self) -> None:
         n = len(self.arrival_s)
         if n == 0:
             raise TraceError(f"{self.source}: has no requests")
-        columns = (self.input_tokens, self.output_tokens, self.session_ids, self.blocks)
+        columns = (self.input_tokens, self.output_tokens, self.session_ids, self.blocks, self.prompts)
         if any(column is not None and len(column) != n for column in columns):
             raise TraceError(f"{self.source}: columns have unequal lengths")
         if not np.all(np.isfinite(self.arrival_s)) or self.arrival_s.min() < 0:
@@ -66,12 +71,30 @@ class Trace:
             source=self.source,
             session_ids=None if self.session_ids is None else tuple(self.session_ids[i] for i in requests.tolist()),
             blocks=None if self.blocks is None else self.blocks.take(requests),
+            prompts=None if self.prompts is None else self.prompts.take(requests),
         )
 
     def retimed(self, arrival_s: npt.NDArray[np.float64]) -> Trace:
         """The same requests at other times."""
-        return Trace(arrival_s, self.input_tokens, self.output_tokens, self.source, self.session_ids, self.blocks)
+        return replace(self, arrival_s=arrival_s)
 
     def from_zero(self) -> Trace:
         """The same requests with the first one at time zero."""
         return self.retimed(self.arrival_s - self.arrival_s[0])
+
+    @property
+    def knows_prefixes(self) -> bool:
+        """Whether the trace tells what prompts have in common."""
+        return self.blocks is not None or self.prompts is not None
+
+    def prefixes(self) -> Iterator[Runs]:
+        """Each prompt as runs of token identities; empty ones where the trace tells nothing."""
+        if self.prompts is not None:
+            yield from self.prompts.rows()
+        elif self.blocks is not None:
+            size = self.blocks.block_tokens
+            for ids, tokens in zip(self.blocks.rows(), self.input_tokens.tolist(), strict=True):
+                yield of_blocks(ids, size, tokens)
+        else:
+            for _ in range(len(self)):
+                yield ()

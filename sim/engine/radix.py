@@ -1,0 +1,185 @@
+"""A radix tree of cached KV blocks with holders and least-recently-used eviction.
+
+A node is a stretch of blocks whose names follow each other (`sim.engine.content`). Every operation costs the nodes it
+touches, never their blocks. All blocks of a node have the same holders and were let go at the same time, because nodes
+are split where paths part and joined again where they no longer do.
+
+The order of eviction is that of a list of blocks in which each release moves the released blocks to the young end,
+deepest first: since whoever holds a node holds its parents too, the oldest idle node is always a leaf.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from sim.engine.content import Key, Segment
+from sim.engine.path import Path
+
+
+class Node:
+    """A stretch of blocks.
+
+    Attributes
+    ----------
+    key : name of the first block.
+    blocks : number of blocks.
+    holders : paths that lead through or to it; 0 while it is idle.
+    """
+
+    __slots__ = ("blocks", "children", "holders", "key", "parent")
+
+    def __init__(self, key: Key, blocks: int, parent: Node | None, holders: int) -> None:
+        self.key = key
+        self.blocks = blocks
+        self.parent = parent
+        self.holders = holders
+        self.children: dict[Key, Node] = {}
+
+
+class RadixTree:
+    """Cached blocks of one pool.
+
+    Attributes
+    ----------
+    idle : nodes that nobody holds, first to be evicted first.
+    """
+
+    __slots__ = ("_block_size", "_root", "idle")
+
+    def __init__(self, block_size: int) -> None:
+        self._block_size = block_size
+        self._root = Node(-1, 0, None, 1)
+        self.idle: OrderedDict[Node, None] = OrderedDict()
+
+    def match(self, content: tuple[Segment, ...], limit: int) -> tuple[int, int]:
+        """(leading blocks of the content that are cached, at most `limit`; how many of them are idle)."""
+        node, size = self._root, self._block_size
+        matched = idle = 0
+        for segment_key, segment_blocks in content:
+            key, blocks = segment_key, segment_blocks
+            while blocks:
+                child = node.children.get(key)
+                if child is None:
+                    return matched, idle
+                common = child.blocks
+                common = min(common, blocks)
+                common = min(common, limit - matched)
+                matched += common
+                if child.holders == 0:
+                    idle += common
+                if common < child.blocks or matched == limit:
+                    return matched, idle
+                blocks -= common
+                if blocks and isinstance(key, int):  # a block that joins runs stands alone
+                    key += common * size
+                node = child
+        return matched, idle
+
+    def extend(self, path: Path, blocks: int) -> tuple[int, int]:
+        """Lead a path on until it holds `blocks` blocks, through blocks that are cached and new ones after them.
+
+        Returns
+        -------
+        (cached blocks now held that somebody held before, cached blocks now held that were idle); the rest is new.
+        """
+        size = self._block_size
+        node = path.node or self._root
+        shared = revived = 0
+        while path.blocks < blocks:
+            key, ahead = path.next(size)
+            taken = min(ahead, blocks - path.blocks)
+            child = node.children.get(key)
+            if child is None:
+                node = self._grown(node, key, taken)
+            else:
+                whole = child.blocks <= taken
+                taken = min(taken, child.blocks)
+                if child.holders:
+                    shared += taken
+                else:
+                    revived += taken
+                    if whole:
+                        del self.idle[child]
+                node = child if whole else self._split(child, taken)
+                node.holders += 1
+            path.move(taken)
+        path.node = node if node is not self._root else None
+        return shared, revived
+
+    def _grown(self, node: Node, key: Key, blocks: int) -> Node:
+        """The node that holds new blocks: `node` itself where it is ours alone and they continue it."""
+        if (
+            node.holders == 1
+            and not node.children
+            and node is not self._root
+            and isinstance(node.key, int)
+            and node.key + node.blocks * self._block_size == key
+        ):
+            node.blocks += blocks
+            return node
+        child = Node(key, blocks, node, 1)
+        node.children[key] = child
+        return child
+
+    def _split(self, node: Node, blocks: int) -> Node:
+        """Part a node after `blocks`; returns the upper part, whose holders are those of the node."""
+        parent = node.parent
+        assert parent is not None
+        assert isinstance(node.key, int)
+        upper = Node(node.key, blocks, parent, node.holders)
+        parent.children[node.key] = upper
+        node.key += blocks * self._block_size
+        node.blocks -= blocks
+        node.parent = upper
+        upper.children[node.key] = node
+        return upper
+
+    def release(self, path: Path) -> int:
+        """Let a path go; returns the blocks that nobody holds any more. They become the last to be evicted."""
+        idle, size = self.idle, self._block_size
+        freed = 0
+        below: Node | None = None
+        node = path.node
+        while node is not None and node.parent is not None:
+            parent = node.parent
+            node.holders -= 1
+            if node.holders == 0:
+                freed += node.blocks
+                if (
+                    below is not None
+                    and len(node.children) == 1
+                    and isinstance(node.key, int)
+                    and node.key + node.blocks * size == below.key
+                ):
+                    below.key = node.key
+                    below.blocks += node.blocks
+                    below.parent = parent
+                    parent.children[node.key] = below
+                else:
+                    idle[node] = None
+                    below = node
+            node = parent
+        path.reset()
+        return freed
+
+    def evict(self, blocks: int) -> None:
+        """Forget that many idle blocks, which must be there."""
+        while blocks > 0:
+            node = next(iter(self.idle))
+            if node.blocks > blocks:
+                node.blocks -= blocks
+                return
+            blocks -= node.blocks
+            del self.idle[node]
+            assert not node.children, "a node is never older than what hangs on it"
+            assert node.parent is not None
+            del node.parent.children[node.key]
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes but the root."""
+        stack = list(self._root.children.values())
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(node.children.values())
