@@ -21,7 +21,7 @@ from sim.simulation.memory import Planned
 from sim.stats.estimate import Estimate
 from sim.stats.ratio import ratio_interval
 from sim.study.metric import Metric
-from sim.study.rates import Rate
+from sim.study.rates import RATES, Rate
 from sim.study.window import Window
 
 BILLED = "the provider's list price for all tokens of completed requests, whatever level of service it keeps"
@@ -29,6 +29,7 @@ SERVED_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.delivered_tokens, 
 SERVED_TOTAL = Rate(
     "total", "tokens/s", lambda w: w.totals.delivered_tokens + w.totals.input_tokens_completed, lambda w: w.seconds
 )
+CACHED_INPUT = next(rate for rate in RATES if rate.metric == "prefix_hit_frac")
 GOOD_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.good_tokens, lambda w: w.seconds)
 GOOD_TOTAL = Rate("total", "tokens/s", lambda w: w.totals.good_tokens + w.totals.good_input_tokens, lambda w: w.seconds)
 
@@ -56,7 +57,8 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
 
     Costs of own capacity are reservation-based: all nodes are paid around the clock, spares and staff included, for the
     tokens delivered within the service level; their intervals are those of these tokens. The API is billed for all
-    tokens of completed requests, since its customers would send them all. Prices are taken as given.
+    tokens of completed requests, since its customers would send them all; its cache is taken to find the share of input
+    that the simulated one finds. Prices are taken as given.
 
     Raises
     ------
@@ -76,11 +78,12 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
     terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
     wanted = [name for name in scenario.pricing.options if name in priceable(terms)]
     served = SERVED_OUTPUT.estimate(windows), SERVED_TOTAL.estimate(windows)
+    hit_frac = CACHED_INPUT.estimate(windows).value or 0.0
     own = options(terms, fleet, _token_rates(output, total), wanted=wanted)
     api = options(
         terms,
         fleet,
-        _token_rates(*served),
+        _token_rates(*served, cached_frac=hit_frac),
         wanted=(),
         model=scenario.model.name,
         api_provider=scenario.pricing.api_provider,
@@ -95,10 +98,15 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
     return Money(priced, tuple(metrics), tuple(used), tuple(_unpriced(scenario, terms)))
 
 
-def _token_rates(output: Estimate, total: Estimate) -> TokenRates:
-    """Output and input tokens per second; without a prefix cache all input is computed."""
+def _token_rates(output: Estimate, total: Estimate, cached_frac: float = 0.0) -> TokenRates:
+    """Output and input tokens per second, the input split into cached and computed."""
     per_s = max(0.0, output.value or 0.0)
-    return TokenRates(output_per_s=per_s, uncached_input_per_s=max(0.0, (total.value or 0.0) - per_s))
+    input_per_s = max(0.0, (total.value or 0.0) - per_s)
+    return TokenRates(
+        output_per_s=per_s,
+        uncached_input_per_s=(1.0 - cached_frac) * input_per_s,
+        cached_input_per_s=cached_frac * input_per_s,
+    )
 
 
 def check_prices(scenario: Scenario) -> None:

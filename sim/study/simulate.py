@@ -96,8 +96,13 @@ def summarise(
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Requests by fate over all replications, from the first second on; attempted = the sum of the other five fates."""
+    """Requests by fate over all replications, from the first second on; attempted = the sum of the other five fates.
+
+    For a load of sessions, these by fate too: started = completed + abandoned + unfinished.
+    """
     totals = [outcome.record.totals for outcome in outcomes]
+    tallies = [outcome.sessions for outcome in outcomes if outcome.sessions.started]
+    fates = ("started", "completed", "abandoned", "unfinished") if tallies else ()
     return {
         "attempted": sum(total.arrived for total in totals),
         "completed": sum(total.completed for total in totals),
@@ -111,6 +116,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "killed": sum(total.killed for total in totals),
         "preemptions": sum(total.preemptions for total in totals),
         "node_faults": sum(total.node_faults for total in totals),
+        **{f"sessions_{fate}": sum(getattr(tally, fate) for tally in tallies) for fate in fates},
     }
 
 
