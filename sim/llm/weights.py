@@ -36,9 +36,9 @@ def gpu_bytes(spec: ModelSpec, layout: Layout, weights: str, *, load_mtp: bool =
 
     Down projections of the latents, indexer, router and norms are on every rank; head-wise projections divide over the
     tensor ranks of an attention rank; shared experts over tensor ranks; routed experts over tensor times data ranks,
-    with redundant copies. Embedding, head and dense layers divide over the tensor ranks or, with pure data-parallel
-    attention, over the data ranks, as SGLang's `--enable-dp-attention` does. Stages are taken as equal, although the
-    first and last also hold the embedding, head and MTP layers.
+    with redundant copies, and slices padded where the format's are. Embedding, head and dense layers divide over the
+    tensor ranks or, with pure data-parallel attention, over the data ranks, as SGLang's `--enable-dp-attention` does.
+    Stages are taken as equal, although the first and last also hold the embedding, head and MTP layers.
 
     Checked: GLM-5.2 in FP8 takes 44.7 GiB per GPU as TP8 x PP2 and 58.4 GiB as DP16 with EP16; NVFP4 at TP4 is within
     1 % of the 106.76 GiB that SGLang PR 30531 reports per GB300 rank.
@@ -73,6 +73,11 @@ def shard_fraction(spec: ModelSpec, layout: Layout, tensor: Tensor) -> float:
 
 def _tensor_gpu_bytes(spec: ModelSpec, layout: Layout, chosen: WeightFormat, tensor: Tensor) -> float:
     share = shard_fraction(spec, layout, tensor) / layout.pipeline_parallel_size
+    if tensor.role == "routed":
+        # Engines pad the slices of some formats to whole blocks, in both products of an expert.
+        width, ranks = spec.moe_intermediate_size, layout.expert_tensor_parallel_size
+        if width % ranks == 0:
+            share *= ranks * chosen.encoding(tensor).slice_width(width, ranks) / width
     return chosen.tensor_bytes(tensor) * share
 
 

@@ -114,16 +114,11 @@ def _refuse_what_cannot_be(most_tokens: int, seqs: int, context: int, prefill: i
 
 def _impossible(limits: EngineLimits, seqs: int, context: int, prefill: int, prefix: int) -> Iterator[str]:
     """Why the engine of the scenario would never run such a step."""
-    prompt_tokens = prefill + prefix
     for what, asked, most in (
-        ("sequences per rank", seqs + bool(prefill), limits.max_num_seqs),
+        ("sequences per rank", seqs, limits.max_num_seqs),
         ("tokens in one step", seqs + prefill, limits.max_num_batched_tokens),
-        ("tokens in one request", max(context if seqs else 0, prompt_tokens), limits.max_model_len),
-        (
-            "tokens in the cache of one rank",
-            seqs * context + prompt_tokens,
-            limits.num_kv_blocks * limits.block_size,
-        ),
+        ("tokens in the cache of one rank", seqs * context, limits.num_kv_blocks * limits.block_size),
+        ("tokens in one request", max(context if seqs else 0, prefill + prefix), limits.longest_request_tokens),
     ):
         if asked > most:
             yield f"the engine never runs this step: {asked:,} {what}, where it admits {most:,}."

@@ -41,6 +41,7 @@ def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
         decode_seqs=ceil(busiest / ranks),
         context_tokens=round(held / running) if running else 0,
         prefill_chunks=1,
+        prefill_tokens=round(found.built.workload.mean_input_tokens),
     )
     for caveat in caveats:
         yield f"Step times: {caveat}"

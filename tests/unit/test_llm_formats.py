@@ -121,3 +121,13 @@ def test_key_value_heads_repeat_beyond_their_number() -> None:
     four, eight = (gpu_bytes(spec, Layout(tp), "bf16")["attention"] for tp in (4, 8))
     kv = 2 * 94 * 2 * 128 * 4096
     assert eight == pytest.approx((four - kv) / 2 + kv)
+
+
+def test_padded_slices_take_memory() -> None:
+    """gpt-oss over 8 GPUs holds experts of 384 values instead of 360; whole experts and two slices have no padding."""
+    spec = load_model("gpt-oss-120b")
+    whole = gpu_bytes(spec, Layout(), "mxfp4")["routed_experts"]
+    assert gpu_bytes(spec, Layout(2), "mxfp4")["routed_experts"] == pytest.approx(whole / 2)
+    assert gpu_bytes(spec, Layout(8), "mxfp4")["routed_experts"] == pytest.approx(whole / 8 * 384 / 360)
+    spread = gpu_bytes(spec, Layout(8, enable_expert_parallel=True), "mxfp4")["routed_experts"]
+    assert spread == pytest.approx(whole / 8)

@@ -123,13 +123,13 @@ def test_a_step_that_the_engine_never_runs_is_remarked() -> None:
     """More sequences, tokens or cache than the limits of the engine are explained, and said to be beyond them."""
     scenario = tiny()
     assert not any("never runs" in note for note in sim.explain(scenario, seqs=4, prefill_tokens=2044).warnings)
-    beyond = sim.explain(scenario, seqs=5, context_tokens=10**6, prefill_tokens=2044).warnings
+    beyond = sim.explain(scenario, seqs=500, context_tokens=32_000, prefill_tokens=2044).warnings
     sentences = [note.partition(": ")[2] for note in beyond if "never runs" in note]
     assert sentences[:2] == [
-        "5 sequences per rank, where it admits 4.",
-        "2,049 tokens in one step, where it admits 2,048.",
+        "500 sequences per rank, where it admits 4.",
+        "2,544 tokens in one step, where it admits 2,048.",
     ]
-    assert sentences[2].startswith("5,000,000 tokens in the cache of one rank")
+    assert sentences[2].startswith("16,000,000 tokens in the cache of one rank")
 
 
 @pytest.mark.parametrize("limit", [None, 50])

@@ -160,7 +160,7 @@ def test_borrowed_efficiencies_are_assumed() -> None:
 
 
 def test_default_skew_is_a_caveat_without_expert_parallelism() -> None:
-    """The default skew shortens tensor-parallel steps, which touch fewer experts: named there, not for a dense model."""
+    """The default skew shortens tensor-parallel steps, which touch fewer experts: named there, not for dense models."""
     sliced, dense = law(layout=Layout(8)), law("llama-3.1-70b", Layout(8))
     even = law(layout=Layout(8), imbalance={"law": "uniform"})
     assert sliced.shared_s(64, 64, prefill=False) < 0.95 * even.shared_s(64, 64, prefill=False)
@@ -201,7 +201,7 @@ def test_steps_beyond_the_engine_are_warned_of() -> None:
     assert "100,000 sequences per rank" in text
     assert "tokens in the cache of one rank" in text
     text = " ".join(explain(load(GLM), seqs=0, prefill_tokens=500, prefix_tokens=1_000_000).warnings)
-    assert "1,000,500 tokens in the cache of one rank" in text
+    assert "1,000,500 tokens in one request" in text
     assert not any("never runs" in line for line in explain(load(GLM)).warnings)
 
 
