@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sim.report.figures import number
+from sim.report.figures import plain_number
 from sim.study.assumed import AssumedInput
 
 TABLES: Final = ("prices", "models", "workloads", "reliability", "engines", "nodes", "gpus", "kernels")
@@ -49,10 +49,3 @@ def _span(item: AssumedInput) -> str:
     if item.low is None or item.high is None:
         return ""
     return f"{plain_number(item.low)} to {plain_number(item.high)}"
-
-
-def plain_number(value: float) -> str:
-    """A number as a table gives it: all its digits, thousands separated."""
-    if value == round(value) and abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return number(value) if abs(value) < 1e-4 else f"{value:,.6f}".rstrip("0").rstrip(".")

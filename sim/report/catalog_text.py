@@ -12,11 +12,10 @@ from rich.text import Text
 from sim.catalog import models, tables
 from sim.catalog.tables import Fact, Subject
 from sim.errors import CatalogError, nearest
-from sim.llm.parameters import active_parameters, main_parameters, parameters_by_component
+from sim.llm.parameters import active_parameters, checkpoint_parameters, main_parameters, parameters_by_component
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import spec_from_row
-from sim.report.assumptions import plain_number
-from sim.report.figures import plural
+from sim.report.figures import plain_number, plural
 from sim.report.terminal import bullets, columns, heading, marked, pairs, paragraph, render, two_lines
 from sim.units import GB
 
@@ -33,7 +32,18 @@ AREAS: Final = (
     "weight_formats",
     "kv_formats",
 )
-MODEL_HEAD: Final = ("model", "total G", "active G", "experts", "context", "weights", "status", "date", "src")
+MODEL_HEAD: Final = (
+    "model",
+    "total G",
+    "with MTP G",
+    "active G",
+    "experts",
+    "context",
+    "weights",
+    "status",
+    "date",
+    "src",
+)
 FACT_HEAD: Final = ("", "value, range", "unit", "status", "date", "src")
 
 
@@ -142,12 +152,14 @@ def _models() -> list[RenderableType]:
     for name, row in models.rows().items():
         spec = spec_from_row(row)
         total, active = main_parameters(spec) / GB, active_parameters(spec).matmul / GB
+        whole = checkpoint_parameters(spec) / GB
         about = "" if spec.exact else "~"
         experts = f"{spec.num_experts_per_token}/{spec.num_experts}" if spec.num_experts else "dense"
         rows.append(
             (
                 name,
                 f"{about}{total:,.1f}",
+                f"{about}{whole:,.1f}" if whole != total else "",
                 f"{about}{active:,.1f}",
                 experts,
                 f"{spec.max_context_tokens:,}",
@@ -158,21 +170,26 @@ def _models() -> list[RenderableType]:
             )
         )
     notes = (
-        "Parameters in billions, without multi-token-prediction layers; active ones with the head, without the "
+        "Parameters in billions: total without multi-token-prediction (MTP) layers, and that of the checkpoint with "
+        "them where it has some; active ones with the head, without the "
         "embedding. ~ marks rows that are only approximate and refuse to be used without allow_approximate. "
         "A Hugging Face config.json works wherever a name does."
     )
     title = paragraph(f"models: {len(rows)}", "bold", 0)
-    return [title, columns(MODEL_HEAD, rows, "lrrrrlllr", gap=1), paragraph(notes, "dim"), *sources.parts()]
+    return [title, columns(MODEL_HEAD, rows, "lrrrrrlllr", gap=1), paragraph(notes, "dim"), *sources.parts()]
 
 
 def _model(name: str) -> list[RenderableType]:
     row = models.row(name)
     spec = spec_from_row(row)
-    active = active_parameters(spec)
+    active, checkpoint = active_parameters(spec), checkpoint_parameters(spec)
     counts = [
-        ("parameters", main_parameters(spec)),
+        (
+            "parameters, without MTP layers" if checkpoint != main_parameters(spec) else "parameters",
+            main_parameters(spec),
+        ),
         *((f"  {part}", count) for part, count in parameters_by_component(spec).items() if count),
+        *([("checkpoint, with MTP layers", checkpoint)] if checkpoint != main_parameters(spec) else []),
         ("active on one token", active.matmul),
     ]
     fields = [(key, text) for key, text in row.items() if text not in {"", "0", "false"} and key != "name"]

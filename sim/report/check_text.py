@@ -132,8 +132,9 @@ def _bound(scenario: Scenario, check: Check) -> list[RenderableType]:
         return []
     replicas = scenario.deployment.replicas
     text = (
-        f"At most {check.bound.requests_rps * replicas:.3g} requests/s of this load ({plural(replicas, 'replica')}, "
-        f"{check.bound.seqs_per_rank:,} sequences per rank). This is a bound, not a prediction: every seat is always "
-        "taken and nothing waits. What fits inside a service level, only `sim run` tells."
+        f"At most {number(check.bound.requests_rps * replicas)} requests/s of this load "
+        f"({plural(replicas, 'replica')}, {plural(check.bound.seqs_per_rank, 'sequence')} per rank). "
+        "This is a bound, not a prediction: every seat is always taken and nothing waits. "
+        "What fits inside a service level, only `sim run` tells."
     )
     return [heading("Upper bound of throughput"), paragraph(text)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from sim.report.figures import number, quantity
+from sim.report.figures import number, plural, quantity
 from sim.report.headline import headline
 from sim.report.terminal import bullets, columns, heading, paragraph, render
 from sim.report.verdict import reason_verdict
@@ -63,10 +63,11 @@ def batch_words(explained: Explained) -> str:
     """What the step holds, per attention rank."""
     parts = []
     if explained.decode_seqs:
-        parts.append(f"{explained.decode_seqs:,} decoding sequences at {explained.context_tokens:,} tokens of context")
+        context = plural(explained.context_tokens, "token")
+        parts.append(f"{plural(explained.decode_seqs, 'decoding sequence')} at {context} of context")
     if explained.prefill_tokens:
         cached = f" behind {explained.prefix_tokens:,} computed before" if explained.prefix_tokens else ""
-        parts.append(f"{explained.prefill_tokens:,} prompt tokens{cached}")
+        parts.append(f"{plural(explained.prefill_tokens, 'prompt token')}{cached}")
     return (" and ".join(parts) or "nothing") + " per attention rank"
 
 

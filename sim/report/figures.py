@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, log10
 from typing import Final
@@ -10,8 +11,10 @@ from sim.measure.histogram import RELATIVE_ERROR
 from sim.study.metric import Metric
 
 DIGITS: Final = 3  # significant digits of a figure without an interval
+LEAST_DIGITS: Final = 2  # of one with an interval, however wide
 MOST_DIGITS: Final = 4  # of one with an interval, however narrow
 LARGE: Final = 1e6
+LONGEST_WHOLE: Final = 1e15
 _WORDS: Final = {
     "USD/year": "/year",
     "USD/GPU/h": "/GPU-h",
@@ -72,7 +75,7 @@ def decimals_of(value: float, low: float | None = None, high: float | None = Non
     """Decimals to show; negative rounds to tens and hundreds.
 
     With an interval the last digit stands for at most half of its half-width and more than a twentieth of it, and no
-    more than `MOST_DIGITS` digits are shown; without one, `DIGITS`.
+    more than `MOST_DIGITS` and no fewer than `LEAST_DIGITS` digits of the value are shown; without one, `DIGITS`.
     """
     ends = [end for end in (low, high) if end is not None]
     half = max((abs(end - value) for end in ends), default=0.0)
@@ -80,9 +83,10 @@ def decimals_of(value: float, low: float | None = None, high: float | None = Non
     if size == 0.0:
         return 0
     most = MOST_DIGITS if half > 0.0 else DIGITS
-    place = floor(log10(size)) - (most - 1)
+    first = floor(log10(size))
+    place = first - (most - 1)
     if half > 0.0:
-        place = max(place, floor(log10(half / 2.0)))
+        place = min(max(place, floor(log10(half / 2.0))), first - (LEAST_DIGITS - 1))
     return -place
 
 
@@ -154,6 +158,23 @@ def gib(value_bytes: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 node`, `2 nodes`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def duration(seconds: float) -> str:
+    """A time span to all its digits, as `600 s`, `86,400 s` or `0.25 s`."""
+    return f"{plain_number(seconds)} s"
+
+
+def plain_number(value: float) -> str:
+    """A number as a table gives it: all its digits, thousands separated."""
+    if value == round(value) and abs(value) < LONGEST_WHOLE:
+        return f"{value:,.0f}"
+    return number(value) if abs(value) < 1e-4 else f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
 def _shown_unit(unit: str) -> str:

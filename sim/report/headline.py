@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
-from sim.report.figures import plural
+from sim.llm.spec import ModelSpec
+from sim.report.figures import duration, plain_number, plural
+from sim.report.load import load_words
 from sim.scenario.scenario import Scenario
-from sim.scenario.sessions import SessionsSection
 from sim.simulation.memory import Planned
+
+PATH_PARTS: Final = 2  # of a path to a model, enough to tell it from others
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +42,19 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
     engine = f"{planned.memory.kv_cache_dtype} cache, {deployment.engine.name}"
     run = scenario.run
     return Headline(
-        system=f"{planned.spec.name} in {planned.memory.weights} on {gpus:,} x {scenario.hardware.gpu}",
+        system=f"{model_name(planned.spec)} in {planned.memory.weights} on {gpus:,} x {scenario.hardware.gpu}",
         layout=f"{plural(deployment.replicas, 'replica')} of {planned.layout}, {engine}, "
         f"{plural(nodes, 'node')}{spares}",
         load=load_words(scenario),
-        extent=f"{plural(run.replications, 'replication')} of {run.horizon_s:,.4g} s, "
-        f"measured after {run.warmup_s:,.4g} s, seed {run.seed}",
+        extent=f"{plural(run.replications, 'replication')} of {duration(run.horizon_s)}, "
+        f"measured after {duration(run.warmup_s)}, seed {run.seed}",
     )
 
 
-def load_words(scenario: Scenario) -> str:
-    """What the clients send, as `2.5 requests/s, preset chat`."""
-    workload = scenario.workload
-    if workload.sessions is not None:
-        return _session_words(workload.sessions, workload.preset or PurePath(getattr(workload.trace, "path", "")).name)
-    if workload.trace is not None:
-        warp = f", time warp {workload.trace.time_warp:g}" if workload.trace.time_warp != 1.0 else ""
-        return f"replay of {PurePath(workload.trace.path).name}{warp}{_callers(workload.arrivals)}"
-    lengths = "" if workload.preset is None else f", preset {workload.preset}"
-    arrivals = workload.arrivals
-    if arrivals is None:
-        return f"preset {workload.preset} at its own rate"
-    rate_rps = getattr(arrivals, "rate_rps", None)
-    process = "" if arrivals.process == "preset" else f", {arrivals.process} arrivals"
-    if callers := _callers(arrivals):
-        return callers.removeprefix(", ") + lengths
-    if rate_rps is None:
-        return f"{arrivals.process} arrivals{lengths}"
-    return f"{rate_rps:.4g} requests/s{process}{lengths}"
-
-
-def _session_words(sessions: SessionsSection, origin: str) -> str:
-    if sessions.concurrency is not None:
-        return f"{plural(sessions.concurrency, 'session')} at a time, {origin}"
-    rate = sessions.rate_per_s if sessions.rate_per_s is not None else getattr(sessions.arrivals, "rate_rps", None)
-    return f"sessions, {origin}" if rate is None else f"{rate:.4g} sessions/s, {origin}"
+def model_name(spec: ModelSpec) -> str:
+    """The name of a model; of a path, the last two parts."""
+    parts = PurePath(spec.name).parts
+    return spec.name if len(parts) <= PATH_PARTS else PurePath(*parts[-PATH_PARTS:]).as_posix()
 
 
 def limits_words(scenario: Scenario) -> str:
@@ -82,9 +64,4 @@ def limits_words(scenario: Scenario) -> str:
 
 
 def _milliseconds(limit_ms: float) -> str:
-    return f"{limit_ms / 1000:g} s" if limit_ms >= 1000 else f"{limit_ms:g} ms"
-
-
-def _callers(arrivals: object) -> str:
-    concurrency = getattr(arrivals, "concurrency", None)
-    return "" if concurrency is None else f", {plural(concurrency, 'caller')} in a closed loop"
+    return f"{plain_number(limit_ms / 1000)} s" if limit_ms >= 1000 else f"{plain_number(limit_ms)} ms"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sim.report.figures import plain_number
 from sim.report.style import COLOURS, FAINT, INK, LINES, MARKERS, drawn, svg_text
 from sim.study.result import Result
 from sim.units import MILLISECOND
@@ -113,8 +114,8 @@ def _limit(axis: Any, result: Result, stem: str, name: str, index: int) -> None:
 
 
 def _seconds(value: float, _: object) -> str:
-    return f"{value:g}"
+    return plain_number(value)
 
 
 def _share(value: float, _: object) -> str:
-    return f"{100 * value:g} %"
+    return f"{plain_number(100 * value)} %"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.report.costs import option_name
+from sim.report.figures import decimals_of, plain_number
 from sim.report.style import BAND, COLOURS, FAINT, INK, drawn, line_style, save
 from sim.scenario.scenario import Scenario
 from sim.units import MILLISECOND
@@ -166,19 +167,26 @@ def _mark_knee(axis: Any, edge: Knee) -> None:
 
 
 def _knee_words(edge: Knee, target_frac: float) -> str:
-    share = f"{100 * target_frac:g} % of requests within the service level"
+    share = f"{plain_number(100 * target_frac)} % of requests within the service level"
     if edge.inside_rps is None:
         return f"No load of this curve keeps {share}."
     if edge.outside_rps is None:
-        return f"Up to {edge.inside_rps:.3g} requests/s, the highest load tried, keep {share}."
-    return f"Grey band: between {edge.inside_rps:.3g} and {edge.outside_rps:.3g} requests/s the load leaves {share}."
+        return f"Up to {_rate(edge.inside_rps)} requests/s, the highest load tried, keep {share}."
+    return (
+        f"Grey band: between {_rate(edge.inside_rps)} and {_rate(edge.outside_rps)} requests/s the load leaves {share}."
+    )
+
+
+def _rate(rate_rps: float) -> str:
+    """Three digits, without zeros behind the point."""
+    return plain_number(round(rate_rps, decimals_of(rate_rps)))
 
 
 def _plain(value: float, _: object) -> str:
-    return f"{value:g}"
+    return plain_number(value)
 
 
 def _sparse(value: float, _: object) -> str:
     """Labels on a log axis between the powers of ten, only where there is room: 2 and 5."""
     digit = f"{value:e}"[0]
-    return f"{value:g}" if digit in {"2", "5"} else ""
+    return plain_number(value) if digit in {"2", "5"} else ""

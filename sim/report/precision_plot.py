@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,9 @@ PANELS: Final = (
 PERCENT: Final = 100.0
 COST: Final = ("cost_usd_per_mtok_output", "$ per million output tokens")
 WIDTH: Final = 11.0
+ARROW_POINTS: Final = 46  # length of the arrow in place of an upper end
+ROOM_FOR_ARROW: Final = 1.25
+OPEN: Final = "no upper end"
 
 
 def save_precision_plot(frame: pd.DataFrame, path: Path) -> None:
@@ -72,6 +76,8 @@ def draw_precisions(axes: list[Any], frame: pd.DataFrame) -> None:
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.margins(x=0.08)
         axis.set_xlim(left=0.0)
+        if any(text.get_text() == OPEN for text in axis.texts):
+            axis.set_xlim(right=ROOM_FOR_ARROW * axis.get_xlim()[1])
     axes[3].set_xlim(right=105.0)
 
 
@@ -86,20 +92,33 @@ def _points(axis: Any, rows: pd.DataFrame, names: list[str], index: int, shift: 
         rows["scenario"], rows["value"], rows["low"], rows["high"], rows["note"], strict=True
     ):
         place = names.index(str(name)) + shift
-        if value is None or value != value:  # noqa: PLR0124 - a frame holds a missing figure as NaN
+        if _missing(value):
             axis.annotate(
                 f"n/a: {note}", (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=INK
             )
             continue
-        left, right = (value if end is None or end != end else end for end in (low, high))  # noqa: PLR0124 - as above
-        axis.errorbar(
-            [value],
-            [place],
-            xerr=[[max(0.0, value - left)], [max(0.0, right - value)]],
-            color=COLOURS[index % len(COLOURS)],
-            marker=MARKERS[index % len(MARKERS)],
-            linestyle="none",
-            capsize=3,
-            label=label,
-        )
+        style = {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+        axis.errorbar([value], [place], xerr=_bars(value, low, high), linestyle="none", capsize=3, label=label, **style)
+        if _missing(high) and not _missing(low):
+            _open_end(axis, float(value), place, style["color"])
         label = None
+
+
+def _missing(value: float | None) -> bool:
+    """A frame holds a missing figure as None or NaN."""
+    return value is None or isnan(value)
+
+
+def _bars(value: float, low: float | None, high: float | None) -> list[list[float]]:
+    """Lengths of the interval on both sides; none on a side without an end."""
+    left = 0.0 if low is None or isnan(low) else max(0.0, value - low)
+    right = 0.0 if high is None or isnan(high) else max(0.0, high - value)
+    return [[left], [right]]
+
+
+def _open_end(axis: Any, value: float, place: float, colour: str) -> None:
+    """An arrow to the right: the interval has no upper end that the samples could give."""
+    arrow = {"arrowstyle": "<-", "color": colour, "linestyle": ":", "linewidth": 1.5, "shrinkA": 0, "shrinkB": 3}
+    axis.annotate("", (value, place), xytext=(ARROW_POINTS, 0), textcoords="offset points", arrowprops=arrow)
+    words = {"va": "bottom", "fontsize": 7, "color": INK}
+    axis.annotate(OPEN, (value, place), xytext=(6, 3), textcoords="offset points", **words)

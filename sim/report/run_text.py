@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sim.report.assumptions import assumed_rows
 from sim.report.costs import BASIS, CostRow, cost_rows
-from sim.report.figures import Figure, number
+from sim.report.figures import Figure, number, plural
 from sim.report.footnotes import Footnotes
 from sim.report.headline import headline
 from sim.report.sections import (
@@ -159,6 +159,6 @@ def _files(result: Result, path: Path, cached: bool) -> list[RenderableType]:
     wall_s, events = result.manifest.get("wall_s"), result.manifest.get("events", {})
     spent = "read from there: nothing has changed since it was simulated" if cached else ""
     if not cached and wall_s is not None and events.get("requests"):
-        work = f"{events['requests']:,} requests, {events['engine_steps']:,} engine steps"
+        work = f"{plural(events['requests'], 'request')}, {plural(events['engine_steps'], 'engine step')}"
         spent = f"simulated in {number(wall_s)} s ({work})"
     return [Text(""), paragraph(f"Run directory: {path}" + (f", {spent}" if spent else ""), indent=0)]

@@ -38,8 +38,9 @@ UTILISATION: Final = (
 PRESSURE: Final = (
     ("running_seqs_mean", "Running sequences, mean per replica"),
     ("waiting_mean", "Waiting requests, mean per replica"),
-    ("kv_used_mean_frac", "KV cache used, mean"),
-    ("kv_used_max_frac", "KV cache used, highest"),
+    ("kv_used_mean_frac", "KV cache: tokens stored, mean"),
+    ("kv_used_max_frac", "KV cache: tokens stored, highest"),
+    ("prefix_hit_frac", "Prompt tokens found in the prefix cache"),
     ("preemptions_per_request", "Preemptions per completed request"),
 )
 FAILURES: Final = (
@@ -49,6 +50,18 @@ FAILURES: Final = (
     ("lost_tokens_frac", "Generated tokens lost"),
 )
 FATES: Final = ("completed", "failed", "refused", "abandoned", "unfinished")
+EFFORTS: Final = {
+    "measured": ("measured (in the latencies)", "measured (in the latencies)"),
+    "retries": ("retry", "retries"),
+    "timeouts": ("timeout", "timeouts"),
+    "killed": ("killed by faults", "killed by faults"),
+    "preemptions": ("preemption", "preemptions"),
+    "node_faults": ("node fault", "node faults"),
+    "sessions_started": ("session started", "sessions started"),
+    "sessions_completed": ("session completed", "sessions completed"),
+    "sessions_abandoned": ("session abandoned", "sessions abandoned"),
+    "sessions_unfinished": ("session unfinished", "sessions unfinished"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,12 @@ def fates(result: Result) -> str:
 
 def efforts(result: Result) -> str:
     """What happened on the way."""
-    names = ("measured", "retries", "timeouts", "killed", "preemptions", "node_faults")
-    words = {"measured": "measured (in the latencies)", "killed": "killed by faults", "node_faults": "node faults"}
-    return ", ".join(f"{result.counts[name]:,} {words.get(name, name)}" for name in names if name in result.counts)
+    return ", ".join(
+        f"{result.counts[name]:,} {_noun(result.counts[name], *EFFORTS[name])}"
+        for name in EFFORTS
+        if name in result.counts
+    )
+
+
+def _noun(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many

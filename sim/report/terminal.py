@@ -6,29 +6,36 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Literal
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sim.report.table import Column, FittedPairs, FittedTable
+
 WIDTH = 100
-NARROWEST, WIDEST = 72, 110
-WORD = 9  # columns that may be broken keep room for a word
-Align = Literal["left", "right"]
+NARROWEST, WIDEST = 40, 120
 Cell = str | Text
 
 
+def page_width() -> int:
+    """Columns of the page: those of the terminal within reason, else `WIDTH`."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+
+
 def render(parts: Iterable[RenderableType]) -> str:
-    """The parts under each other, without trailing blanks; colour codes only when stdout is a terminal."""
+    """The parts under each other, without trailing blanks; colour codes only when stdout is a terminal.
+
+    Lines are longer than the page only where a figure would have to be cut.
+    """
     terminal = sys.stdout.isatty()
-    width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST) if terminal else WIDTH
     stream = StringIO()
     console = Console(
         file=stream,
-        width=width,
+        width=page_width(),
         force_terminal=terminal,
         color_system="auto" if terminal else None,
         markup=False,
@@ -37,7 +44,7 @@ def render(parts: Iterable[RenderableType]) -> str:
         legacy_windows=False,
     )
     for part in parts:
-        console.print(part)
+        console.print(part, crop=False)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).rstrip("\n")
 
 
@@ -69,7 +76,7 @@ def marked(items: Iterable[tuple[str, str]], style: str = "") -> list[Renderable
 def columns(
     head: Sequence[str],
     rows: Iterable[Sequence[Cell]],
-    align: Sequence[Align] | str = "",
+    align: str = "",
     wrap: Sequence[int] = (),
     gap: int = 2,
 ) -> RenderableType:
@@ -78,32 +85,22 @@ def columns(
     Parameters
     ----------
     align : one letter per column, `l` or `r`.
-    wrap : columns whose text may be broken over lines; the others never are.
+    wrap : columns whose text may be broken between words; so may the first where it is aligned left. Others never are.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
-    for index, title in enumerate(head):
-        right = index < len(align) and align[index] == "r"
-        breaks = index in wrap
-        table.add_column(
-            Text(title),
-            justify="right" if right else "left",
-            no_wrap=not breaks,
-            min_width=WORD if breaks else None,
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return Padding(table, (0, 0, 0, 2))
+    described = tuple(
+        Column(title, align[index : index + 1] == "r", index in wrap or (index == 0 and align[:1] != "r"))
+        for index, title in enumerate(head)
+    )
+    return FittedTable(described, tuple(tuple(_text(cell) for cell in row) for row in rows), gap)
 
 
 def pairs(rows: Iterable[tuple[str, Cell]], width: int = 24) -> RenderableType:
     """Names on the left, values on the right."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(min_width=width, no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in rows:
-        grid.add_row(Text(name), Text(value) if isinstance(value, str) else value)
-    return Padding(grid, (0, 0, 0, 2))
+    return FittedPairs(tuple((Text(name), _text(value)) for name, value in rows), width)
+
+
+def _text(cell: Cell) -> Text:
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def two_lines(first: str, second: str) -> Text:

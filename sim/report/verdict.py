@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from sim.report.figures import metric_figure
+from sim.report.figures import duration, listed, metric_figure, number, plain_number, plural
 from sim.report.headline import limits_words
+from sim.report.sections import FATES
 from sim.simulation.infeasible import Infeasible
 from sim.study.metric import Metric
 from sim.study.result import Result
 
+WORTH_SAYING: Final = 0.01  # share of requests that go wrong before the headline says so
 Level = Literal["good", "open", "bad"]
 REASONS: Final = {
     "does_not_fit": "Does not fit",
@@ -27,8 +30,8 @@ class Verdict:
 
     Attributes
     ----------
-    level : `good`: inside the service level; `bad`: not, or it cannot work; `open`: the interval holds the target, or
-        there is no target.
+    level : `good`: inside the service level; `bad`: not, or it cannot work, or nothing completed; `open`: the interval
+        holds the target, there is none, nothing was measured, or the level holds but requests were lost.
     title : a few words.
     sentence : the answer with its figure.
     fix : the smallest thing that would work; empty unless something does not.
@@ -41,18 +44,49 @@ class Verdict:
 
 
 def verdict(result: Result) -> Verdict:
-    """The verdict of a result."""
+    """The verdict of a result: what happened to the requests first, then the service level."""
+    lost = losses(result.counts)
     if result.infeasible is not None:
-        return reason_verdict(result.infeasible)
+        found = reason_verdict(result.infeasible)
+        return replace(found, title=f"{found.title}, and {listed(lost)}") if lost else found
+    if nothing := _nothing(result):
+        return nothing
+    judged = _judged(result)
+    if not lost:
+        return judged
+    level: Level = "bad" if judged.level == "bad" or _mostly_lost(result) else "open"
+    return Verdict(level, f"Fits, but {listed(lost)}", f"{judged.sentence} {_counted(result)}".strip())
+
+
+def losses(counts: Mapping[str, int]) -> list[str]:
+    """What went wrong with more than 1 % of the requests or attempts, as `12 % of requests failed`."""
+    attempted = counts.get("attempted", 0)
+    if attempted and not counts.get("completed", attempted):
+        return ["nothing completed"]
+    failed, abandoned, refused = (counts.get(name, 0) for name in ("failed", "abandoned", "refused"))
+    how = " or ".join(word for word, count in (("failed", failed), ("were abandoned", abandoned)) if count)
+    attempts = attempted + counts.get("retries", 0)
+    shares = (
+        (failed + abandoned, attempted, f"of requests {how}"),
+        (refused, attempted, "of requests were refused as too long"),
+        (counts.get("timeouts", 0), attempts, "of attempts timed out"),
+    )
+    return [
+        f"{_percent(part / total)} {words}" for part, total, words in shares if total and part > WORTH_SAYING * total
+    ]
+
+
+def _judged(result: Result) -> Verdict:
+    """The service level alone."""
     attainment = _attainment(result)
     target = result.scenario.slo.attainment_frac
     limits = limits_words(result.scenario)
     shown = metric_figure(attainment)
     if not limits:
         return Verdict("open", "Fits and keeps up", f"No service level is set; {shown.text} of requests completed.")
-    within = f"the service level ({limits}), the target being {100 * target:g} %"
+    within = f"the service level ({limits}), the target being {plain_number(100 * target)} %"
     if attainment.value is None:
-        return Verdict("open", "Fits and keeps up", f"How many requests met {within}, cannot be said: {shown.note}.")
+        return Verdict("open", "Nothing was measured", f"How many requests met {within}, cannot be said: {shown.note}.")
     low = attainment.value if attainment.low is None else attainment.low
     high = attainment.value if attainment.high is None else attainment.high
     sentence = f"{shown.text} of requests met {within}."
@@ -63,6 +97,55 @@ def verdict(result: Result) -> Verdict:
     return Verdict(
         "open", "Fits and keeps up, at the edge of the service level", f"{sentence} The interval holds the target."
     )
+
+
+def _nothing(result: Result) -> Verdict | None:
+    """The verdict where no request completed, or none of those measured."""
+    counts = result.counts
+    attempted, completed = counts.get("attempted", 0), counts.get("completed", 0)
+    if "completed" in counts and attempted and not completed:
+        sentence = f"None of {plural(attempted, 'request')} completed: {_counted(result)}"
+        up = next((item for item in result.metrics if item.metric == "available_frac"), None)
+        if up is not None and up.value is not None and up.value < 1.0:
+            sentence += f" Replicas were available for {metric_figure(up).text} of the time."
+        return Verdict("bad", "Nothing completed", sentence)
+    if "measured" not in counts or counts["measured"]:
+        return None
+    warmup_s = result.scenario.run.warmup_s
+    if not attempted:
+        return Verdict("open", "Nothing was measured", "No request arrived, so there is nothing to judge.")
+    return Verdict(
+        "open",
+        "Nothing was measured",
+        f"{plural(completed, 'request')} of {attempted:,} completed, but none of those that arrived after the warm-up "
+        f"of {duration(warmup_s)}: no latency and no service level can be judged. Shorten run.warmup_s, or simulate "
+        "more.",
+    )
+
+
+def _mostly_lost(result: Result) -> bool:
+    """Whether more requests were lost than the target allows, or most attempts timed out."""
+    counts = result.counts
+    attempted = counts.get("attempted", 0)
+    lost = sum(counts.get(name, 0) for name in ("failed", "abandoned", "refused"))
+    allowed = (1.0 - result.scenario.slo.attainment_frac) * attempted
+    return lost > allowed or counts.get("timeouts", 0) > 0.5 * (attempted + counts.get("retries", 0))
+
+
+def _counted(result: Result) -> str:
+    """The fates other than completion, and the timeouts, in numbers; empty where there are none."""
+    counts = result.counts
+    words = [f"{counts[name]:,} {name}" for name in FATES if name != "completed" and counts.get(name)]
+    if timeouts := counts.get("timeouts", 0):
+        attempts = counts.get("attempted", 0) + counts.get("retries", 0)
+        words.append(f"{timeouts:,} of {plural(attempts, 'attempt')} timed out")
+    return f"{listed(words)[:1].upper()}{listed(words)[1:]}." if words else ""
+
+
+def _percent(share: float) -> str:
+    """A share above 1 %; never rounded up to all."""
+    text = number(100.0 * share)
+    return f"{text} %" if share == 1.0 or text != "100" else "almost 100 %"
 
 
 def reason_verdict(reason: Infeasible) -> Verdict:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.report.figures import decimals_of, figure, metric_figure, number, quantity, signed, whole
+from sim.report.figures import decimals_of, duration, figure, listed, metric_figure, number, quantity, signed, whole
 from sim.study.metric import Metric
 
 SIZES = st.floats(min_value=1e-9, max_value=1e12, allow_nan=False)
@@ -17,10 +17,11 @@ WIDTHS = st.floats(min_value=1e-7, max_value=10.0)
 
 @given(SIZES, WIDTHS)
 def test_last_digit_is_no_finer_than_a_twentieth_of_the_half_width(value: float, width: float) -> None:
-    """The last digit shown is worth more than a twentieth of the half-width of the interval."""
+    """The last digit shown is worth more than a twentieth of the half-width, or it is the second of the value."""
     low, high = value * (1 - width / 2), value * (1 + width / 2)
     half = max(value - low, high - value)
-    assert 10.0 ** -decimals_of(value, low, high) > half / 20 * (1 - 1e-9)
+    place = 10.0 ** -decimals_of(value, low, high)
+    assert place > half / 20 * (1 - 1e-9) or place > value / 100
 
 
 @given(SIZES, WIDTHS)
@@ -77,10 +78,36 @@ def test_wide_interval_drops_digits() -> None:
     assert shown.text == "1.2 s [0.9 to 1.5]"
 
 
+@given(SIZES, st.floats(min_value=0.0, max_value=1e3))
+def test_two_digits_of_the_value_always_stay(value: float, width: float) -> None:
+    """However wide the interval, the value is shown to within half a unit of its second digit."""
+    shown = float(number(value, decimals_of(value, 0.0, value * (1 + width))).replace(",", ""))
+    assert abs(shown - value) <= 0.05 * value * (1 + 1e-9)
+
+
+def test_wide_interval_neither_erases_nor_reorders() -> None:
+    """285.8 within 0 to 4,000 is no zero; 24.22 and 24.59 stay in order whatever their intervals."""
+    assert figure(285.8, "USD", 0.0, 4000.0).text == "$290 [0 to 4,000]"
+    assert (figure(24.22, "USD", 20.0, 28.0).value, figure(24.59, "USD", 0.0, 90.0).value) == ("$24", "$25")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(86_400.0, "86,400 s"), (604_800.0, "604,800 s"), (600.0, "600 s"), (0.25, "0.25 s")]
+)
+def test_time_spans_keep_all_digits(seconds: float, text: str) -> None:
+    """No exponents."""
+    assert duration(seconds) == text
+
+
+def test_words_are_joined_as_in_speech() -> None:
+    """One, two, and three."""
+    assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
 def test_intervals_stay_where_figures_can_lie() -> None:
     """A share is never above 100 %, and nothing is below zero."""
     assert figure(0.9991, "fraction", 0.9973, 1.0009).interval == "99.73 to 100.00"
-    assert figure(0.2, "", -0.3, 0.7).interval.startswith("0.0 to")
+    assert figure(0.2, "", -0.3, 0.7).interval.startswith("0.00 to")
 
 
 def test_missing_figure_says_why() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sim.errors import RunDirectoryError, SimError
-from sim.report.explain_plot import save_explain_plot
+from sim.report.explain_plot import explain_figure, save_explain_plot
 from sim.report.latency_plot import latency_svg
 from sim.report.load_curve_plot import Knee, knee, load_curve_figure, save_load_curve_plot
 from sim.report.precision_plot import precision_figure, save_precision_plot
@@ -99,3 +99,26 @@ def test_explain_picture_is_written_or_refused(tmp_path: Path) -> None:
         save_explain_plot(found, tmp_path / "step.xyz")
     with pytest.raises(SimError, match="no step to draw"):
         save_explain_plot(explain(made_infeasible().scenario), tmp_path / "step.svg")
+
+
+def test_interval_without_an_upper_end_is_an_arrow_that_says_so() -> None:
+    """An unbounded interval does not look like one that ends at its point; a bounded one carries no such words."""
+    frame = made_result().frame()
+    frame.insert(0, "scenario", "fp8 on 16 H100")
+    assert "no upper end" not in texts(precision_figure(frame))
+    frame.loc[frame["metric"] == "ttft_p95_s", "high"] = None
+    picture = precision_figure(frame)
+    assert texts(picture).count("no upper end") == 1
+    arrows = [item for item in picture.axes[0].texts if item.arrow_patch is not None]
+    assert len(arrows) == 1
+
+
+def test_title_of_a_step_stays_inside_the_picture(tmp_path: Path) -> None:
+    """The longest title is broken over lines instead of running off the right edge."""
+    found = explain(made_scenario(), seqs=64, context_tokens=131_072, prefill_tokens=8192, prefix_tokens=65_536)
+    picture = explain_figure(found)
+    picture.canvas.draw()
+    title = picture._suptitle
+    assert title.get_window_extent().x1 <= picture.bbox.x1
+    save_explain_plot(found, tmp_path / "step.png")
+    assert (tmp_path / "step.png").read_bytes().startswith(b"\x89PNG")

@@ -8,6 +8,7 @@ import pytest
 
 from sim.report.costs import cost_rows
 from sim.report.run_text import run_text
+from sim.report.sections import efforts
 from sim.report.terminal import WIDTH
 from sim.report.verdict import verdict
 from sim.simulation.infeasible import Infeasible
@@ -119,3 +120,20 @@ def test_cached_result_says_so() -> None:
     """A result that was read again was not simulated again."""
     assert "nothing has changed" in run_text(made_result(), PATH, cached=True)
     assert "simulated in 3.21 s (44,804 requests" in run_text(made_result(), PATH, cached=False)
+
+
+def test_counts_of_one_are_singular() -> None:
+    """1 node fault, 1 retry, 1 request."""
+    counts = {"measured": 1, "retries": 1, "timeouts": 1, "killed": 0, "preemptions": 1, "node_faults": 1}
+    text = efforts(made_result(counts=counts))
+    assert text.endswith("1 retry, 1 timeout, 0 killed by faults, 1 preemption, 1 node fault")
+    manifest = {"wall_s": 2.0, "events": {"requests": 1, "engine_steps": 1}}
+    summary = " ".join(run_text(made_result(manifest=manifest), PATH, cached=False).split())
+    assert "(1 request, 1 engine step)" in summary
+
+
+def test_cache_use_is_that_of_stored_tokens() -> None:
+    """Nobody is to take it for allocated blocks."""
+    text = run_text(made_result(), PATH, cached=False)
+    assert "KV cache: tokens stored, mean" in text
+    assert "KV cache: tokens stored, highest" in text

@@ -97,9 +97,9 @@ def test_every_area_prints_every_subject_with_its_sources(area: str) -> None:
 
 
 def test_models_show_total_and_active_parameters() -> None:
-    """GLM-5.2: 743.4 and 40.3 billion; its own page counts them out."""
+    """GLM-5.2: 743.4 billion, 753.3 with MTP layers, 40.3 active; its own page counts them out."""
     line = next(line for line in catalog_text("models", None).splitlines() if "glm-5.2 " in line)
-    assert line.split()[1:3] == ["743.4", "40.3"]
+    assert line.split()[1:4] == ["743.4", "753.3", "40.3"]
     assert "743,377,000,704" in catalog_text("models", "glm-5.2")
     assert catalog_dict("models", "glm-5.2")["subjects"]["glm-5.2"]["parameters"] == 743_377_000_704
 

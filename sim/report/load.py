@@ -1,0 +1,130 @@
+"""The load of a scenario in words."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Final
+
+from sim.report.figures import number, plain_number, plural
+from sim.scenario.arrivals import (
+    ClosedLoopArrivals,
+    MmppArrivals,
+    MmppShape,
+    PresetArrivals,
+    ProfileArrivals,
+    TraceArrivals,
+)
+from sim.scenario.scenario import Scenario
+from sim.scenario.sessions import SessionsSection
+from sim.scenario.workload import TraceSection
+from sim.scenario.workload_presets import preset_rate_rps
+from sim.simulation.workload_arrivals import OpenArrivals, open_arrivals
+
+LAWS: Final = {
+    "poisson": "Poisson arrivals",
+    "deterministic": "equal gaps",
+    "gamma": "Gamma gaps",
+    "weibull": "Weibull gaps",
+    "mmpp": "Markov-modulated bursts",
+    "clients": "clients of different size",
+}
+
+
+def load_words(scenario: Scenario) -> str:
+    """What the clients send, as `2.5 requests/s, preset chat`."""
+    workload = scenario.workload
+    parts = _trace(workload.trace) if workload.trace is not None else []
+    arrivals = workload.arrivals
+    if workload.sessions is not None:
+        parts += _sessions(workload.sessions)
+    elif isinstance(arrivals, ClosedLoopArrivals):
+        parts += _closed_loop(arrivals)
+    elif isinstance(arrivals, PresetArrivals | None):
+        if workload.preset is not None:
+            parts += _preset_arrivals(workload.preset, arrivals or PresetArrivals())
+    elif not isinstance(arrivals, TraceArrivals):
+        parts += _open(arrivals)
+    if workload.preset is not None:
+        parts.append(f"preset {workload.preset}")
+    if workload.output_scale != 1.0:
+        parts.append(f"outputs x {plain_number(workload.output_scale)}")
+    if scenario.run.max_requests is not None:
+        parts.append(f"the first {plural(scenario.run.max_requests, 'request')} only")
+    return ", ".join(parts)
+
+
+def _trace(trace: TraceSection) -> list[str]:
+    """The file and every scaling of it, in the order in which they apply."""
+    parts = [f"replay of {PurePath(trace.path).name}"]
+    if trace.dequantise_s is not None:
+        tick = "its tick" if trace.dequantise_s == "auto" else f"ticks of {plain_number(trace.dequantise_s)} s"
+        parts.append(f"times spread over {tick}")
+    if trace.thin_frac < 1.0:
+        parts.append(f"thinned to {plain_number(100.0 * trace.thin_frac)} % of its requests")
+    if trace.replicate > 1:
+        parts.append(f"{trace.replicate:,} shifted copies")
+    if trace.time_warp != 1.0:
+        parts.append(f"times divided by {plain_number(trace.time_warp)}")
+    if trace.max_requests is not None:
+        parts.append(f"its first {plural(trace.max_requests, 'request')}")
+    return parts
+
+
+def _sessions(sessions: SessionsSection) -> list[str]:
+    if sessions.concurrency is not None:
+        return [f"{plural(sessions.concurrency, 'session')} at a time"]
+    if sessions.rate_per_s is not None:
+        return [f"{plain_number(sessions.rate_per_s)} sessions/s"]
+    arrivals = sessions.arrivals
+    rate_rps = None if arrivals is None else getattr(arrivals, "rate_rps", None)
+    return ["sessions" if rate_rps is None else f"{plain_number(rate_rps)} sessions/s"]
+
+
+def _closed_loop(arrivals: ClosedLoopArrivals) -> list[str]:
+    think = f" with pauses of {plain_number(arrivals.think_s)} s" if arrivals.think_s else ""
+    return [f"{plural(arrivals.concurrency, 'caller')} in a closed loop{think}"]
+
+
+def _preset_arrivals(preset: str, arrivals: PresetArrivals) -> list[str]:
+    own = preset_rate_rps(preset)
+    if arrivals.rate_rps is not None:
+        parts = [_rate(arrivals.rate_rps)]
+    else:
+        parts = [] if own is None else [f"{_rate(own)} as observed"]
+    return [*parts, *([_week(arrivals.start_h, "its week of hourly load")] if arrivals.week_profile else [])]
+
+
+def _open(arrivals: OpenArrivals) -> list[str]:
+    """Long-run mean rate, law, and what the law follows."""
+    rate = _rate(open_arrivals(arrivals).rate_rps)
+    if not isinstance(arrivals, ProfileArrivals):
+        return [f"{rate} on average" if isinstance(arrivals, MmppArrivals) else rate, _law(arrivals)]
+    if arrivals.preset is not None:
+        season = _week(arrivals.start_h, f"week of hourly load {arrivals.preset}")
+    else:
+        rates = arrivals.rates_rps or ()
+        repeated = "repeated" if arrivals.after == "repeat" else "the last rate held"
+        season = f"profile of {plural(len(rates), 'rate')} ({number(min(rates))} to {number(max(rates))}), {repeated}"
+    return [f"{rate} on average", season, _law(arrivals.base)]
+
+
+def _law(shape: object) -> str:
+    words = LAWS[getattr(shape, "process")]  # noqa: B009 - every shape has one
+    if isinstance(shape, MmppShape):
+        if shape.preset is not None:
+            return f"{words} ({shape.preset})"
+        rates = shape.rates_rps or ()
+        return f"{words} ({len(rates)} states)"
+    for name, symbol in (("cv", "CV"), ("burstiness", "burstiness")):
+        value = getattr(shape, name, None)
+        if value is not None:
+            return f"{words} ({symbol} {plain_number(value)})"
+    return words
+
+
+def _week(start_h: float, words: str) -> str:
+    return f"{words} from hour {plain_number(start_h)}"
+
+
+def _rate(rate_rps: float) -> str:
+    return f"{number(rate_rps) if rate_rps != round(rate_rps, 3) else plain_number(rate_rps)} requests/s"
