@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE_S = 2.0
+PERCENT = 100.0
 
 
 @contextmanager
@@ -32,22 +33,24 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None] | None]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TaskProgressColumn(show_speed=True),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(title, total=1.0)
+    task = bar.add_task(title, total=1.0, rate="")
     begun, shown = time.monotonic(), False
 
     def update(share: float) -> None:
         nonlocal shown
-        if not shown and time.monotonic() - begun > PATIENCE_S:
+        elapsed_s = time.monotonic() - begun
+        if not shown and elapsed_s > PATIENCE_S:
             bar.start()
             shown = True
-        bar.update(task, completed=share)
+        bar.update(task, completed=share, rate=f"{PERCENT * share / max(elapsed_s, PATIENCE_S):.1f} %/s")
 
     try:
         yield update
