@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isclose
 
+from sim.catalog.tables import number
 from sim.cost.inputs import Input, catalog_input
 from sim.errors import ScenarioError
 
@@ -90,14 +91,16 @@ class PowerModel:
         )
 
 
-def base_power_model(gpus_per_node: int = 8) -> PowerModel:
-    """The power model of an H100 node in the price table.
+def power_model(gpu: str, node: str) -> PowerModel:
+    """The power model of a node type of the catalog with its GPUs.
 
     Raises
     ------
-    CatalogError : a row is missing.
+    CatalogError : unknown GPU or node, or a row is missing.
     """
-    names = ("node_base_kw", "gpu_idle_kw", "gpu_decode_kw", "gpu_max_kw")
-    inputs = tuple(catalog_input("power", name) for name in names)
+    inputs = (
+        catalog_input(node, "base_power_kw", "nodes"),
+        *(catalog_input(gpu, f"power_{state}_kw", "gpus") for state in ("context_idle", "decode", "max")),
+    )
     base, idle, decode, saturated = (item.value for item in inputs)
-    return PowerModel(gpus_per_node, base, idle, decode, saturated, inputs)
+    return PowerModel(int(number("nodes", node, "gpus_per_node")), base, idle, decode, saturated, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 from rich.console import RenderableType
@@ -59,7 +60,7 @@ def _length_row(name: str, length: LengthSummary) -> tuple[str, ...]:
     return (
         name,
         number(length.mean, 1),
-        *(number(value, 0) for value in quantiles),
+        *(f"{floor(value + 0.5):,}" for value in quantiles),  # halves up, as traces are published
         f"{length.max:,}",
         number(length.log_mean, 3),
         number(length.log_sigma, 3),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.scenario.section import Seconds, SecondsOrZero, Section
+from sim.scenario.section import CountOrZero, Seconds, SecondsOrZero, Section
 
 
 class RouterSection(Section):
@@ -16,6 +16,8 @@ class RouterSection(Section):
         "least_outstanding"
     )
     """How the router chooses among the replicas that are up."""
+    affinity_guard: CountOrZero = 8
+    """Requests that a rank may have more than the least loaded one and still be chosen for its cache."""
     request_timeout_s: Seconds | None = None
     """A client gives up on an attempt after this time and tries again; without it, the catalog's."""
     max_retries: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = None

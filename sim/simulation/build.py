@@ -104,6 +104,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         scheduling_policy=engine.scheduling_policy,
         scheduler_reserve_full_isl=engine.scheduler_reserve_full_isl,
         enable_prefix_caching=engine.enable_prefix_caching,
+        affinity_guard=scenario.router.affinity_guard,
     )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sim.catalog.tables import number
 from sim.cost.fleet import Fleet
-from sim.cost.inputs import Input, catalog_input
+from sim.cost.inputs import Input
 from sim.cost.option import NOTHING_DELIVERED, CostOption
 from sim.cost.options import options, priceable
 from sim.cost.parameters import CostParameters, parameters
-from sim.cost.power import PowerModel, TimeShares
+from sim.cost.power import PowerModel, TimeShares, power_model
 from sim.cost.price_book import api_price
 from sim.cost.tokens import TokenRates, effective_usd_per_mtok
 from sim.errors import CatalogError, ScenarioError
@@ -64,7 +63,7 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
     ------
     CatalogError, ScenarioError : a price is missing or out of range.
     """
-    power = power_model(scenario)
+    power = power_model(scenario.hardware.gpu, node_of(scenario))
     node_kw = _node_kw(windows, power)
     fleet = Fleet(
         nodes=scenario.deployment.replicas * planned.layout.num_nodes,
@@ -122,17 +121,6 @@ def check_prices(scenario: Scenario) -> None:
             api_price(scenario.model.name, scenario.pricing.api_provider)
         except CatalogError as error:
             raise ScenarioError(str(error), key="pricing.api_provider", file=scenario.file) from None
-
-
-def power_model(scenario: Scenario) -> PowerModel:
-    """The power model of one node of a scenario's hardware."""
-    gpu, node = scenario.hardware.gpu, node_of(scenario)
-    inputs = (
-        catalog_input(node, "base_power_kw", "nodes"),
-        *(catalog_input(gpu, f"power_{state}_kw", "gpus") for state in ("context_idle", "decode", "max")),
-    )
-    base, idle, decode, full = (item.value for item in inputs)
-    return PowerModel(int(number("nodes", node, "gpus_per_node")), base, idle, decode, full, inputs)
 
 
 def _node_kw(windows: Sequence[Window], power: PowerModel) -> Estimate:

@@ -9,7 +9,7 @@ from sim.cost.annuity import capital_recovery_factor, sinking_fund_factor
 from sim.cost.fleet import Fleet
 from sim.cost.owned import capex_usd, owned_ledger
 from sim.cost.parameters import parameters
-from sim.cost.power import base_power_model
+from sim.cost.power import power_model
 from sim.cost.rented import rented_ledger
 from sim.cost.tokens import effective_usd_per_mtok, usd_per_gpu_hour, usd_per_month
 from sim.cost.utilisation import average_utilisation
@@ -190,7 +190,7 @@ def test_published_fleets():
 @pytest.mark.parametrize(("gpu_w", "kw"), [(75, 3.10), (120, 3.46), (300, 4.90), (450, 6.10), (600, 7.30), (700, 8.10)])
 def test_power_of_a_node(gpu_w, kw):
     """A node of 8 GPUs draws 2.5 kW and its GPUs."""
-    assert base_power_model().node_kw(gpu_w / 1000) == pytest.approx(kw, rel=1e-12)
+    assert power_model("h100-sxm-80gb", "hgx-h100-8").node_kw(gpu_w / 1000) == pytest.approx(kw, rel=1e-12)
 
 
 @pytest.mark.parametrize(("peak_to_mean", "mean"), [(1, 0.80), (1.5, 0.5333333), (2, 0.40), (3, 0.2666667)])

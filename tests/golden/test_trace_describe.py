@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -10,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim.report.trace_text import describe_text
 from sim.streams import Streams
 from sim.workload.trace.blocks import HashBlocks
 from sim.workload.trace.describe import describe
 from sim.workload.trace.prefix import prefix_hit_frac
 from sim.workload.trace.reader import read_trace
-from sim.workload.trace.rows import describe_rows
 from sim.workload.trace.scale import dequantise
 from sim.workload.trace.summary import TraceSummary
 from sim.workload.trace.trace import Trace
@@ -234,26 +235,36 @@ def test_a_hit_starts_at_the_first_block(shared):
     assert prefix_hit_frac(replace(trace, blocks=blocks)) == 0.0
 
 
-def test_rows_show_the_published_digits(shared):
-    """The table for reading shows rate, CV and mean lengths of the Azure code trace as they are published."""
-    rows = {name: (value, unit) for name, value, unit in describe_rows(summary_at(shared(CODE)))}
-    assert rows["requests"] == ("8,819", "requests")
-    assert rows["mean rate"] == ("2.57", "req/s")
-    assert rows["gap CV"] == ("13.15", "-")
-    assert rows["index of dispersion, 60 s"] == ("164", "-")
-    assert rows["input mean"] == ("2,047.85", "tokens")
-    assert rows["output mean"] == ("27.88", "tokens")
-    assert not any("prefix" in name for name in rows)
+def shown(summary: TraceSummary) -> dict[str, list[str]]:
+    """The printed table by its first column: cells of each line, which stand two blanks apart."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in describe_text(summary).splitlines()]
+    return {cells[0].split(" ")[0] if len(cells) == 1 else cells[0]: cells[1:] for cells in lines if cells[0]}
 
 
-def test_rows_of_a_coarse_clock_tell_so(shared):
-    """The Mooncake table names the tick of 3 s, the CV as stamped, and marks the figures after spreading."""
-    rows = {name: value for name, value, _ in describe_rows(summary_at(shared(MOONCAKE)))}
-    assert rows["tick of the clock"] == "3.00"
-    assert rows["gap CV as stamped"] == "3.03"
-    assert float(rows["gap CV (ticks spread)"]) == pytest.approx(1.01, abs=0.02)
-    assert (rows["prefix hits, unlimited cache"], rows["prefix hits, second half"]) == ("37.4", "39.8")
-    assert rows["input p95"] == "39,551"
+def test_the_table_shows_the_published_digits(shared):
+    """Requests, rate, CV, dispersion and mean lengths of the Azure code trace read as they are published."""
+    summary = summary_at(shared(CODE))
+    rows = shown(summary)
+    assert rows["Requests"] == ["8,819"]
+    assert rows["Rate"] == ["2.5667 requests/s"]
+    assert rows["CV of the gaps"] == ["13.151"]
+    assert rows["60 s"] == ["163.965"]
+    text = describe_text(summary)
+    assert "2,047.8 1,469 5,188 7,303 7,436   7,437" in text
+    assert "no prefix hashes" in text
+
+
+def test_the_table_of_a_coarse_clock_tells_so(shared):
+    """The Mooncake table names the tick of 3 s, the CV as stamped beside that after spreading, and the prefix hits."""
+    summary = summary_at(shared(MOONCAKE))
+    rows = shown(summary)
+    assert rows["Clock"] == ["ticks of 3.00 s"]
+    stamped, spread = rows["CV of the gaps"]
+    assert stamped == "3.034"
+    assert float(spread) == pytest.approx(1.01, abs=0.02)
+    assert rows["Prompt tokens an unlimited prefix cache serves"] == ["37.36 %"]
+    assert rows["The same in the second half"] == ["39.81 %"]
+    assert "6,909 27,367 39,551 85,400 126,195" in describe_text(summary)
 
 
 @pytest.mark.parametrize("name", [CODE, CONV, MOONCAKE])

@@ -14,7 +14,7 @@ from sim.cost.ledger import Ledger, Line
 from sim.cost.option import CostOption
 from sim.cost.options import OPTIONS, options, priceable
 from sim.cost.parameters import BY_GPU, SUBJECTS, CostParameters, parameters
-from sim.cost.power import base_power_model
+from sim.cost.power import power_model
 from sim.cost.price_book import api_price, comparator, providers
 from sim.cost.tokens import TokenRates
 from sim.errors import CatalogError, IdentityError, ScenarioError
@@ -198,7 +198,7 @@ def test_lines_say_whether_they_are_assumed():
     plain = price(wanted=("owned",))[0].ledger
     assert (plain.line("staff").assumed, plain.line("transit").assumed) == (False, True)
     assert not plain.line("energy").assumed
-    fleet = dataclasses.replace(FLEET, power_inputs=base_power_model().inputs)
+    fleet = dataclasses.replace(FLEET, power_inputs=power_model("h100-sxm-80gb", "hgx-h100-8").inputs)
     assert price(fleet=fleet, wanted=("owned",))[0].ledger.line("energy").assumed
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sim.catalog.tables import number, table
+from sim.catalog.tables import table
 from sim.cost.annuity import capital_recovery_factor, sinking_fund_factor
 from sim.cost.api_price import TokenCounts
 from sim.cost.capacity import Capacity
@@ -16,7 +16,7 @@ from sim.cost.marginal import energy_marginal_cost
 from sim.cost.options import OPTIONS
 from sim.cost.parameters import BY_GPU, NOT_PRICES, SUBJECTS, parameters
 from sim.cost.peak_hours import week_share
-from sim.cost.power import PowerModel, TimeShares, base_power_model
+from sim.cost.power import PowerModel, TimeShares, power_model
 from sim.cost.price_book import api_price
 from sim.cost.tokens import TokenRates, effective_usd_per_mtok, mtok_per_month, mtok_per_year, usd_per_month
 from sim.cost.utilisation import Utilisations, average_utilisation
@@ -44,7 +44,7 @@ def test_annuities_refuse_absurd_terms(rate, years):
 
 def test_node_power_is_the_time_weighted_mean():
     """Half idle and half decoding is the mean of 3.46 and 6.10 kW; a node that is down draws nothing."""
-    power = base_power_model()
+    power = power_model("h100-sxm-80gb", "hgx-h100-8")
     assert power.average_node_kw(TimeShares(0.5, 0.5, 0.0)) == pytest.approx(4.78)
     assert power.average_node_kw(TimeShares(0.0, 0.0, 0.0, 1.0)) == 0.0
     assert power.idle_node_kw == pytest.approx(3.46)
@@ -53,7 +53,7 @@ def test_node_power_is_the_time_weighted_mean():
 @given(idle=st.floats(0, 1), part=st.floats(0, 1))
 def test_node_power_stays_between_idle_and_saturated(idle, part):
     """Whatever a node that is up does, it draws between its idle and its saturated power."""
-    power = base_power_model()
+    power = power_model("h100-sxm-80gb", "hgx-h100-8")
     kw = power.average_node_kw(TimeShares(idle, (1 - idle) * part, (1 - idle) * (1 - part)))
     assert power.idle_node_kw - 1e-9 <= kw <= power.node_kw(power.gpu_max_kw) + 1e-9
 
@@ -69,15 +69,6 @@ def test_power_refuses_what_cannot_be():
         PowerModel(0, 2.5, 0.1, 0.4, 0.7)
     with pytest.raises(ScenarioError, match="node_base_kw"):
         PowerModel(8, float("nan"), 0.1, 0.4, 0.7)
-
-
-def test_power_tables_agree():
-    """The base-case power rows of the price table are those of the H100 GPU and node tables."""
-    power = base_power_model()
-    assert power.node_base_kw == number("nodes", "hgx-h100-8", "base_power_kw")
-    states = ("context_idle", "decode", "max")
-    gpu = tuple(number("gpus", GPU, f"power_{state}_kw") for state in states)
-    assert (power.gpu_idle_kw, power.gpu_decode_kw, power.gpu_max_kw) == gpu
 
 
 def test_marginal_cost_is_energy_above_idle():

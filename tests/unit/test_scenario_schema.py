@@ -18,7 +18,8 @@ COUNTS_AND_PURE = {
     # plain counts
     "replicas", "spare_nodes", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
     "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications", "seed",
-    "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte", "clients",
+    "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
+    "affinity_guard", "clients",
     "without_largest",
     # pure numbers by their field's name
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",

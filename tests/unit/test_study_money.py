@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import sim
+from sim.cost.power import power_model
 from sim.errors import ScenarioError
-from sim.study.money import check_prices, power_model
+from sim.study.money import check_prices
 from sim.study.result import Result
 from sim.units import YEAR_H
 from tests.study_cases import POISSON, QUICK_RESTART, VARIED, simulated, tiny
@@ -155,7 +156,7 @@ def test_prices_that_cannot_be_used_are_refused_before_anything_is_simulated() -
 @pytest.mark.parametrize("rate_rps", [0.001, 2.0, 25.0])
 def test_a_node_draws_between_idle_and_full_power(rate_rps: float) -> None:
     """Mean power lies between that of a node with idle GPUs and of one with saturated GPUs, and grows with the load."""
-    model = power_model(tiny())
+    model = power_model("h100-sxm-80gb", "hgx-h100-8")
     power_kw = simulated({"workload.arrivals.rate_rps": rate_rps}).value("node_power_mean_kw")
     assert model.idle_node_kw <= power_kw * (1 + 1e-12)
     assert power_kw < model.node_base_kw + model.gpus_per_node * model.gpu_max_kw
@@ -177,14 +178,14 @@ def test_a_saturated_replica_is_priced() -> None:
             }
         )
         assert found.value("occupied_frac") == pytest.approx(1.0)
-        assert found.value("node_power_mean_kw") > power_model(tiny()).idle_node_kw
+        assert found.value("node_power_mean_kw") > power_model("h100-sxm-80gb", "hgx-h100-8").idle_node_kw
 
 
 def test_a_node_out_of_service_draws_nothing() -> None:
     """During an outage the mean power falls below that of an idle node."""
     outage = {"reliability.inject": [{"at_s": 12.0, "node": 0}], "workload.arrivals.rate_rps": 0.5}
     power_kw = simulated(outage).value("node_power_mean_kw")
-    assert power_kw < 0.5 * power_model(tiny()).idle_node_kw
+    assert power_kw < 0.5 * power_model("h100-sxm-80gb", "hgx-h100-8").idle_node_kw
 
 
 def test_staff_and_electricity_are_lines_of_an_owned_fleet(priced: Result) -> None:

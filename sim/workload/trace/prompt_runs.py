@@ -59,8 +59,3 @@ class PromptRuns:
         first = np.concatenate([self.first + copy * fresh for copy in range(count)])
         sizes = np.tile(np.diff(self.offsets), count)
         return PromptRuns(first, np.tile(self.tokens, count), np.concatenate(([0], np.cumsum(sizes))))
-
-    @property
-    def largest_id(self) -> int:
-        """Identity after the last one in use."""
-        return int((self.first + self.tokens).max(initial=0))
