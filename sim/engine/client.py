@@ -128,10 +128,10 @@ class Clients:
 
     def _send(self, draw: RequestDraw, session: Session | None = None) -> None:
         now = self._env.now
-        _, input_tokens, output_tokens, session_id, prefix, output_first_id = draw
+        input_tokens, output_tokens = draw.input_tokens, draw.output_tokens
         if input_tokens < 1 or output_tokens < 1:
             raise SimError(f"a request must have at least one input and one output token, not {draw}")
-        request = Request(now, input_tokens, output_tokens, session_id, prefix, output_first_id)
+        request = Request(now, *draw[1:])
         if session is not None:
             self._calling[request] = session
         self._record.arrived(now)
@@ -248,6 +248,7 @@ class Clients:
             session.waiting_for = len(children)
             for child in children:
                 child.parent = session
+                child.tenant, child.priority = session.tenant, session.priority
                 self._advance(child)
 
     def _call(self, event: Event) -> None:
@@ -258,7 +259,17 @@ class Clients:
         self._left -= 1
         session, (_, input_tokens, output_tokens, prefix, first_id) = cast("tuple[Session, Call]", event.value)
         self._send(
-            RequestDraw(self._env.now, input_tokens, output_tokens, session.session_id, prefix, first_id), session
+            RequestDraw(
+                self._env.now,
+                input_tokens,
+                output_tokens,
+                session.session_id,
+                prefix,
+                first_id,
+                session.tenant,
+                session.priority,
+            ),
+            session,
         )
 
     def _answered(self, session: Session, request: Request) -> None:

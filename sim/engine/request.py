@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class Request:
     epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
     hit_tokens : of `computed_tokens`, those found in the prefix cache when it was admitted.
     prefix, output_first_id : identities of its tokens (`sim.workload.request`).
+    tenant, priority, deadline_s : as in `sim.workload.request.RequestDraw`.
     path : where it stands in the prefix cache of its rank; None without one.
     """
 
@@ -55,6 +57,7 @@ class Request:
         "attempt",
         "blocks",
         "computed_tokens",
+        "deadline_s",
         "epoch",
         "first_token_s",
         "generated",
@@ -69,6 +72,7 @@ class Request:
         "path",
         "preemptions",
         "prefix",
+        "priority",
         "queued_s",
         "rank",
         "replica",
@@ -76,6 +80,7 @@ class Request:
         "session_id",
         "state",
         "target_tokens",
+        "tenant",
     )
 
     def __init__(
@@ -86,6 +91,9 @@ class Request:
         session_id: str | None = None,
         prefix: tuple[tuple[int, int], ...] | None = None,
         output_first_id: int | None = None,
+        tenant: int = 0,
+        priority: int = 0,
+        deadline_s: float = math.inf,
     ) -> None:
         self.arrival_s = arrival_s
         self.input_tokens = input_tokens
@@ -93,6 +101,9 @@ class Request:
         self.session_id = session_id
         self.prefix = prefix
         self.output_first_id = output_first_id
+        self.tenant = tenant
+        self.priority = priority
+        self.deadline_s = deadline_s
         self.path: Path | None = None
         self.hit_tokens = 0
         self.attempt = 0

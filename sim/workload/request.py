@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from sim.workload.runs import Runs
@@ -20,6 +21,9 @@ class RequestDraw(NamedTuple):
         None where nothing is known to be shared.
     output_first_id : identity of the first output token, the next ones count up from it; None when no later prompt
         contains the output.
+    tenant : index of the part of the load that it belongs to (`sim.engine.cluster.Load.tenants`).
+    priority : lower goes first where the scheduling policy looks at it, as in vLLM.
+    deadline_s : when it should be complete at the latest; infinite without a deadline.
     """
 
     arrival_s: float
@@ -28,3 +32,6 @@ class RequestDraw(NamedTuple):
     session_id: str | None = None
     prefix: Runs | None = None
     output_first_id: int | None = None
+    tenant: int = 0
+    priority: int = 0
+    deadline_s: float = math.inf

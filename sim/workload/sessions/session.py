@@ -20,12 +20,13 @@ class Session(ABC):
     arrival_s : when it begins; not below that of the session before it.
     patience_s : a user who waited longer than this for one answer does not come back; infinite for one who always does.
     parent : the session that waits for this one, if it is a sub-agent.
+    tenant, priority : of all its calls, as in `RequestDraw`; sub-agents have those of the session that started them.
     waiting_for, given_up : sub-agents that this session waits for, and whether one of them was given up; kept by the
         client.
     begins_whole : false for a session that is met part-way, whose duration means nothing.
     """
 
-    __slots__ = ("arrival_s", "given_up", "parent", "patience_s", "session_id", "waiting_for")
+    __slots__ = ("arrival_s", "given_up", "parent", "patience_s", "priority", "session_id", "tenant", "waiting_for")
 
     begins_whole = True
 
@@ -34,6 +35,7 @@ class Session(ABC):
         self.arrival_s = arrival_s
         self.patience_s = patience_s
         self.parent: Session | None = None
+        self.tenant = self.priority = 0
         self.waiting_for = 0
         self.given_up = False
 
