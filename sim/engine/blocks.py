@@ -78,10 +78,10 @@ class BlockPool:
         self.decoding += 1
         self.phases[(step - stored_tokens) % self.block_size] += 1
 
-    def leave(self, join_step: int, stored_at_join_tokens: int, step: int) -> None:
-        """A decoding sequence stops before `step` and frees its blocks."""
+    def leave(self, join_step: int, stored_at_join_tokens: int, stored_tokens: int) -> None:
+        """A decoding sequence with `stored_tokens` cached by now stops and frees its blocks."""
         self.stop(join_step, stored_at_join_tokens)
-        self.give(-(-(stored_at_join_tokens + step - join_step) // self.block_size))
+        self.give(-(-stored_tokens // self.block_size))
 
     def stop(self, join_step: int, stored_at_join_tokens: int) -> None:
         """A decoding sequence grows no more; what becomes of its blocks is the caller's affair."""

@@ -129,10 +129,18 @@ class Lane:
         self.below -= 1
         self.above += 1
 
+    def decoded_tokens(self, request: Request, step: int) -> int:
+        """Tokens that a decoding sequence has put out since it joined, before step `step` begins."""
+        return step - request.join_step
+
+    def decode_steps(self, tokens: int) -> int:
+        """Steps in which a sequence that joins puts out `tokens` tokens."""
+        return tokens
+
     def leave(self, request: Request, step: int) -> None:
         """Remove a decoding sequence before step `step` begins."""
         self.advance(step)
-        context = request.join_context + step - request.join_step
+        context = request.join_context + self.decoded_tokens(request, step)
         self.seqs -= 1
         self.context_tokens -= context
         cap = self.cap_tokens

@@ -90,7 +90,8 @@ class Rank:
         self.settle(now_s)
         for request in self.running:
             if request.state is State.DECODE:
-                request.generated += step - request.join_step
+                assert request.lane is not None
+                request.generated += request.lane.decoded_tokens(request, step)
         lost = [*self.running, *self.waiting]
         self.blocks.advance(step)
         self.blocks.clear(step)
@@ -252,7 +253,8 @@ class Rank:
             self.cache.fit(self.blocks.growth())
         stored = request.computed_tokens
         if request.state is State.DECODE:
-            stored = request.join_context - 1 + step - request.join_step
+            assert request.lane is not None
+            stored = request.join_context - 1 + request.lane.decoded_tokens(request, step)
             request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
         request.queued_s = now_s
         self.drop(request, step)
@@ -275,14 +277,14 @@ class Rank:
         request.epoch += 1
         held = self.held
         if request.state is State.DECODE:
-            decoded = step - request.join_step
+            decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1
             request.generated += decoded
             held.decoding -= 1
             self.blocks.advance(step)
             if self.cache is None:
                 held.cached_tokens -= stored + decoded
-                self.blocks.leave(request.join_step, stored, step)
+                self.blocks.leave(request.join_step, stored, stored + decoded)
             else:
                 self.blocks.stop(request.join_step, stored)
                 blocks = -(-(stored + decoded) // self.blocks.block_size)

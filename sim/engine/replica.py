@@ -304,7 +304,7 @@ class Replica:
             self._complete(rank, request, now)
             return
         request.state = State.DECODE
-        finish = step + left  # boundary at which the last token is out
+        finish = step + lane.decode_steps(left)  # boundary at which the last token is out
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
@@ -457,8 +457,10 @@ class Replica:
                 generated += request.generated
                 prefilled += request.computed_tokens - request.hit_tokens
                 if request.state is State.DECODE:
-                    generated += self.step - request.join_step
-                    blocks += -(-(request.join_context - 1 + self.step - request.join_step) // size)
+                    assert request.lane is not None
+                    decoded = request.lane.decoded_tokens(request, self.step)
+                    generated += decoded
+                    blocks += -(-(request.join_context - 1 + decoded) // size)
                 else:
                     blocks += request.blocks
             if rank.cache is not None:
