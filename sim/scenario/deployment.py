@@ -37,8 +37,8 @@ class EngineSection(Section):
     """Tokens per KV block."""
     enable_prefix_caching: bool = False
     """Keep the KV of requests that have left, for others whose prompts begin alike."""
-    gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] = 0.9
-    """Share of the GPU memory that the engine may use."""
+    gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] | None = None
+    """Share of the GPU memory that the engine may use (SGLang's `--mem-fraction-static`); without it, its own rule."""
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "fp8_flat", "fp8_ds_mla"] = "auto"
     """Cache layout; `auto` is the engine's default for the model."""
     indexer_policy: Literal["auto", "owners", "all_layers"] = "auto"

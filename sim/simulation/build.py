@@ -48,7 +48,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         node=node_of(scenario),
         engine=engine.name,
         weights=planned.memory.weights,
-        kv_cache_dtype=kv_cache_dtype(scenario),
+        kv_cache_dtype=kv_cache_dtype(scenario, planned.spec),
         imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
     )

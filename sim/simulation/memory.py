@@ -23,6 +23,7 @@ from sim.simulation.engine import (
     weights_of,
 )
 from sim.simulation.infeasible import Infeasible
+from sim.simulation.memory_fraction import memory_fraction
 from sim.units import GIB
 
 
@@ -154,9 +155,9 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
     engine = scenario.deployment.engine
     return {
         "weights": weights_of(scenario, spec),
-        "kv_cache_dtype": kv_cache_dtype(scenario),
+        "kv_cache_dtype": kv_cache_dtype(scenario, spec),
         "gpu_memory_bytes": number("gpus", scenario.hardware.gpu, "visible_memory_gib") * GIB,
-        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "gpu_memory_utilization": memory_fraction(scenario),
         "indexer_policy": indexer_policy(scenario),
         "load_mtp": scenario.model.load_mtp,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,

@@ -56,19 +56,17 @@ def read_points(path: Path) -> list[MeasuredPoint]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: cannot be read: {error}") from None
+        raise ScenarioError(f"cannot be read: {error}", file=str(path)) from None
     reader = csv.DictReader(text.splitlines())
     have = set(reader.fieldnames or ())
     missing = [column for column in COLUMNS if column not in have]
     if missing:
-        raise ScenarioError(
-            f"{path}: lacks the column {missing[0]}", key="points", value=str(path), valid=", ".join(COLUMNS)
-        )
+        raise ScenarioError("lacks a column", key=missing[0], valid=", ".join(COLUMNS), file=str(path))
     if not have & set(MEASURED):
-        raise ScenarioError(f"{path}: has no measured column", key="points", value=str(path), valid=", ".join(MEASURED))
+        raise ScenarioError("has no measured column", valid=", ".join(MEASURED), file=str(path))
     points = [_point(path, line, row) for line, row in enumerate(reader, start=2)]
     if not points:
-        raise ScenarioError(f"{path}: holds no points", key="points", value=str(path))
+        raise ScenarioError("holds no points", file=str(path))
     return points
 
 
@@ -88,13 +86,15 @@ def _point(path: Path, line: int, row: dict[str, str]) -> MeasuredPoint:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise ScenarioError(f"{path}, line {line}: is no number", key=column, value=cell, valid="a finite number")
+            raise ScenarioError(
+                "is no number", key=column, value=cell, valid="a finite number", file=str(path), line=line
+            )
         numbers[column] = value
     words = {column: (row.get(column) or "").strip() for column in row if column and column not in numbers}
     return MeasuredPoint(words, numbers, command_flags(words.get("note", "")))
 
 
 def command_flags(note: str) -> dict[str, str]:
-    """Options of a command line quoted in a note: `--mem-fraction-static=0.85` gives {"mem-fraction-static": "0.85"}."""
-    found = re.findall(r"--([a-z][a-z0-9-]*)(?:[= ]([^\s;,)]+))?", note)
-    return {name: ("" if value.startswith("--") else value) for name, value in found}
+    """Options of a command line quoted in a note, such as `--mem-fraction-static=0.85`, without the dashes."""
+    found = re.findall(r"--([a-z][a-z0-9-]*)(?:[= ](?!--)([^\s;,)]+))?", note)
+    return dict(found)

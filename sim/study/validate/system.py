@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sim.errors import SimError
+from sim.errors import ScenarioError, SimError
 from sim.scenario.load import parse
 from sim.scenario.scenario import Scenario
-from sim.simulation.memory import misfit, plan
+from sim.simulation.memory import Planned, misfit, plan
 from sim.study.validate.point import MeasuredPoint
 
 # names in publications, and those of the catalog
@@ -35,6 +35,9 @@ GPUS: Final = (
 )
 ENGINES: Final = ((r"sglang", "sglang"), (r"tensorrt-llm|trt", "tensorrt-llm"), (r"vllm", "vllm"))
 WEIGHTS: Final = {"bf16": "bf16", "fp8": "fp8_block", "fp4": "mxfp4"}
+CHUNK_TOKENS: Final = 8192  # prompt tokens of a step: the default of all three engines on Hopper
+# merged as SGLang pull request 30531 and TensorRT-LLM 16558
+INDEXERS_OF_OWNERS_SINCE: Final = {"sglang": "2026-08", "tensorrt-llm": "2026-07-15"}
 FOREVER_S: Final = 1e8
 
 
@@ -74,12 +77,13 @@ def system_of(point: MeasuredPoint) -> System:
     if point.words["spec_decode"].startswith("mtp"):
         raise NotModelledError("speculative decoding with an acceptance length that is not reported")
     gpus = point.count("n_gpus", 0)
+    layout = _layout(point, gpus)
     values: dict[str, Any] = {
         "model": {"name": model, "weights": _weights(point)},
         "hardware": {"gpu": gpu},
         "deployment": {
-            "layout": _layout(point, gpus),
-            "engine": _engine(point, engine),
+            "layout": layout,
+            "engine": _engine(point, engine, layout),
         },
         "workload": _workload(point),
         "router": {"request_timeout_s": FOREVER_S},
@@ -91,17 +95,29 @@ def system_of(point: MeasuredPoint) -> System:
             "record_requests": True,
         },
     }
-    try:
-        scenario = parse(values)
-        planned = plan(scenario)
-    except NotModelledError:
-        raise
-    except SimError as error:
-        raise NotModelledError(str(error)) from None
+    scenario, planned = _planned(values)
     problem = misfit(scenario, planned)
     if problem is not None:
         raise NotModelledError(problem.problem)
     return System(scenario, gpus, family)
+
+
+def _planned(values: dict[str, Any]) -> tuple[Scenario, Planned]:
+    """The scenario and its memory plan; experts are spread where no engine could slice them.
+
+    Exports often say `ep 1` of a system whose experts are too narrow to be sliced over its GPUs.
+    """
+    try:
+        scenario = parse(values)
+        try:
+            return scenario, plan(scenario)
+        except ScenarioError as error:
+            if "expert width" not in str(error):
+                raise
+            spread = scenario.with_({"deployment.layout.enable_expert_parallel": True})
+            return spread, plan(spread)
+    except SimError as error:
+        raise NotModelledError(str(error)) from None
 
 
 def _known(what: str, name: str, patterns: tuple[tuple[str, str], ...]) -> str:
@@ -140,21 +156,33 @@ def _layout(point: MeasuredPoint, gpus: int) -> dict[str, Any]:
     }
 
 
-def _engine(point: MeasuredPoint, engine: str) -> dict[str, Any]:
-    """Limits from the command line where the note quotes one, else wide enough for the load."""
-    flags = point.flags
+def _engine(point: MeasuredPoint, engine: str, layout: dict[str, Any]) -> dict[str, Any]:
+    """Limits from the command line where the note quotes one, else the engine's own, wide enough for the load."""
+    flags, ranks = point.flags, int(layout["data_parallel_size"])
     callers = point.count("load_value", 0) if "closed" in point.words["load_kind"] else 0
-    values: dict[str, Any] = {"name": engine, "max_num_seqs": max(256, callers)}
+    seqs = max(256, callers)
     for flag in ("max-running-requests", "max-num-seqs"):
         if flags.get(flag, "").isdigit():
-            values["max_num_seqs"] = max(1, int(flags[flag]) // point.count("attn_dp"))
+            seqs = max(1, int(flags[flag]) // ranks)
+    chunk = int(flags.get("chunked-prefill-size", "") or CHUNK_TOKENS)
+    values: dict[str, Any] = {
+        "name": engine,
+        "max_num_seqs": seqs,
+        "max_num_batched_tokens": max(chunk // ranks if engine == "sglang" else chunk, seqs),
+        "indexer_policy": _indexer_policy(point, engine),
+    }
     for flag in ("mem-fraction-static", "gpu-memory-utilization"):
         if flag in flags:
             values["gpu_memory_utilization"] = float(flags[flag])
     if flags.get("kv-cache-dtype", "").startswith("fp8"):
         values["kv_cache_dtype"] = "fp8"
-    values["max_num_batched_tokens"] = max(8192, values["max_num_seqs"])
     return values
+
+
+def _indexer_policy(point: MeasuredPoint, engine: str) -> str:
+    """Engines gave every layer an indexer cache before the date of the change."""
+    changed = INDEXERS_OF_OWNERS_SINCE.get(engine, "")
+    return "all_layers" if point.words.get("date", "") < changed else "owners"
 
 
 def _workload(point: MeasuredPoint) -> dict[str, Any]:
