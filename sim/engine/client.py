@@ -71,6 +71,7 @@ class Clients:
         self._done = done
         self._concurrency = concurrency
         self._think_s = think_s
+        self._response_s = policy.response_latency_s
         self._left = max_requests if max_requests is not None else -1
         self._router: Router | None = None
         self._next: RequestDraw | Session | None = None
@@ -203,7 +204,7 @@ class Clients:
         if session is not None:
             self._answered(session, request)
         elif self._concurrency is not None:
-            call_later(self._env, self._think_s, CLIENT, self._closed_again)
+            call_later(self._env, self._response_s + self._think_s, CLIENT, self._closed_again)
         if self.exhausted:
             self._check_done()
 
@@ -236,20 +237,20 @@ class Clients:
         self.sessions.began()
         self._advance(session)
 
-    def _advance(self, session: Session) -> None:
+    def _advance(self, session: Session, response_s: float = 0.0) -> None:
         """On to the next step: a call after its pause, sub-agents now, or the end."""
         step = session.next_step()
         if step is None:
             self._session_over(session, completed=True)
         elif isinstance(step, Call):
-            call_later(self._env, step.gap_s, CLIENT, self._call, (session, step))
+            call_later(self._env, response_s + step.gap_s, CLIENT, self._call, (session, step))
         else:
             children = step.children
             session.waiting_for = len(children)
             for child in children:
                 child.parent = session
                 child.tenant, child.priority = session.tenant, session.priority
-                self._advance(child)
+                self._advance(child, response_s)
 
     def _call(self, event: Event) -> None:
         if not self._left:
@@ -273,10 +274,10 @@ class Clients:
         )
 
     def _answered(self, session: Session, request: Request) -> None:
-        if self._env.now - request.arrival_s > session.patience_s:
+        if self._env.now + self._response_s - request.arrival_s > session.patience_s:
             self._session_over(session, completed=False)
         else:
-            self._advance(session)
+            self._advance(session, self._response_s)
 
     def _session_over(self, session: Session, *, completed: bool) -> None:
         """A session or sub-agent ended; one that was given up takes the session that waits for it along."""

@@ -75,7 +75,7 @@ class Cluster:
     def __init__(self, plan: ClusterPlan, law: StepLaw, load: Load, streams: Streams) -> None:
         self.env = env = Environment()
         self.plan = plan
-        self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests)
+        self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
         self.clients = Clients(
             env,
             plan.client,

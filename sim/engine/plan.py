@@ -56,6 +56,8 @@ class ClientPolicy:
     retry_backoff_s, retry_backoff_factor : wait before the first retry, and its growth per retry.
     request_timeout_s : patience with one attempt.
     failure_pause_s : least pause of a closed loop's caller after a request that did not complete; above zero.
+    response_latency_s : between engine and client, on the first token and on the last; a caller of a closed loop and a
+        session go on so much later.
     """
 
     max_retries: int = 5
@@ -63,6 +65,7 @@ class ClientPolicy:
     retry_backoff_factor: float = 1.5
     request_timeout_s: float = 600.0
     failure_pause_s: float = 1.0
+    response_latency_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

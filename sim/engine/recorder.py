@@ -31,8 +31,11 @@ class Recorder:
     timeline : (time, running, waiting, cached-token share, replicas up) samples, bounded in number.
     """
 
-    def __init__(self, slo: ServiceLevel, warmup_s: float, record_requests: bool) -> None:
+    def __init__(
+        self, slo: ServiceLevel, warmup_s: float, record_requests: bool, response_latency_s: float = 0.0
+    ) -> None:
         self.slo = slo
+        self._response_s = response_latency_s
         self.warmup_s = warmup_s
         self.totals = Totals()
         self.opened = self.totals.copy()
@@ -101,7 +104,8 @@ class Recorder:
         self.in_system.add(now_s, -1)
         e2el = now_s - request.arrival_s
         self.sojourn_s += e2el
-        ttft = request.first_token_s - request.arrival_s
+        e2el += self._response_s
+        ttft = request.first_token_s - request.arrival_s + self._response_s
         tpot = (e2el - ttft) / (tokens - 1) if tokens > 1 else 0.0
         slo = self.slo
         if ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s:

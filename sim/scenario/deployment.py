@@ -49,6 +49,22 @@ class EngineSection(Section):
     """Memory per GPU for activations, graphs and buffers; without it, the engine's default for the layout."""
     host_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None
     """Host time per step that no kernel covers; without it, the engine's default."""
+    prefill_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None
+    """Further host time of a step with prompt chunks; without it, the engine's default."""
+    sequence_overhead_us: Annotated[float, Field(strict=True, ge=0.0, le=1e6)] | None = None
+    """Host time per sequence and step; without it, the engine's default."""
+    decode_time_factor: Annotated[float, Field(strict=True, gt=0.0, le=100.0)] | None = None
+    """Time of attention, projections and head in decoding over that of kernels measured alone; without it, the
+    engine's default."""
+    prefill_time_factor: Annotated[float, Field(strict=True, gt=0.0, le=100.0)] | None = None
+    """The same for prompt chunks; without it, the engine's default."""
+    expert_decode_time_factor: Annotated[float, Field(strict=True, gt=0.0, le=100.0)] | None = None
+    """Time of routed experts with their traffic in decoding over that of kernels measured alone; without it, the
+    engine's default."""
+    expert_prefill_time_factor: Annotated[float, Field(strict=True, gt=0.0, le=100.0)] | None = None
+    """The same for steps with prompt chunks; without it, the engine's default."""
+    response_latency_ms: Annotated[float, Field(strict=True, ge=0.0, le=60_000.0)] | None = None
+    """Between engine and client: tokenisation, HTTP and queues of the front end; without it, the engine's default."""
     scheduling_policy: Literal["fcfs", "shortest_prefill"] = "fcfs"
     """Order of waiting requests."""
     scheduler_reserve_full_isl: bool = True

@@ -8,21 +8,29 @@ from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
+from sim.simulation.engine_constants import constant, engine_constants
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.served import ServedStepLaw
 from sim.units import MILLISECOND
 from sim.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A scenario, resolved: memory plan, step law, cluster, workload."""
+    """A scenario, resolved: memory plan, step law, cluster, workload.
+
+    Attributes
+    ----------
+    law : of the kernels; `served` is that of the engine that runs them.
+    """
 
     planned: Planned
     law: KernelStepLaw
+    served: ServedStepLaw
     cluster: ClusterPlan
     workload: Workload
 
@@ -35,7 +43,9 @@ def build(scenario: Scenario) -> Built:
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     planned = plan(scenario)
-    return Built(planned, law_of(scenario, planned), cluster_plan(scenario, planned), workload_of(scenario))
+    law = law_of(scenario, planned)
+    served = ServedStepLaw(law, engine_constants(scenario))
+    return Built(planned, law, served, cluster_plan(scenario, planned), workload_of(scenario))
 
 
 def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
@@ -87,6 +97,7 @@ def client_policy(scenario: Scenario) -> ClientPolicy:
         retry_backoff_factor=chosen("retry_backoff_factor"),
         request_timeout_s=chosen("request_timeout_s"),
         failure_pause_s=router.failure_pause_s,
+        response_latency_s=constant(scenario, "response_latency_ms") * MILLISECOND,
     )
 
 

@@ -55,7 +55,7 @@ def check(scenario: Scenario) -> Check:
     workload = built.workload
     drawn = _lengths(built, scenario.run.seed)
     means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
-    bound = capacity_bound(built.law, built.cluster, *means)
+    bound = capacity_bound(built.served, built.cluster, *means)
     rate_rps = _must_be_carried_rps(built)
     if rate_rps is not None:
         rate_rps *= 1.0 - drawn.too_long_frac

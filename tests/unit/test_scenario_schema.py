@@ -22,7 +22,8 @@ COUNTS_AND_PURE = {
     "affinity_guard", "clients",
     "without_largest",
     # pure numbers by their field's name
-    "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
+    "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma",
+    "zipf", "decode_time_factor", "prefill_time_factor", "expert_decode_time_factor", "expert_prefill_time_factor",
     "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
     "weights", "tokens",
 }  # fmt: skip
