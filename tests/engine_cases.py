@@ -54,9 +54,9 @@ class KinkedLaw:
         """Grows with the tokens of all lanes."""
         return self.shared_base_s + 1e-5 * total_tokens + 2e-5 * busiest_lane_tokens + 1e-3 * prefill
 
-    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int, prefill: bool) -> float:
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
         """Grows with the decoding sequences."""
-        return self.draft_s + 3e-6 * total_seqs + 5e-6 * busiest_lane_seqs + 2e-4 * prefill
+        return self.draft_s + 3e-6 * total_seqs + 5e-6 * busiest_lane_seqs
 
 
 # Coefficients without round sums: under round ones boundaries of two replicas coincide by chance, and the last bit of a

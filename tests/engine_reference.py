@@ -290,7 +290,7 @@ class Reference:
                 seqs.append(len(contexts))
                 most, prefill = max(most, tokens), prefill or bool(chunks)
                 slots[slot] += tokens
-        drafts_s = law.drafts_s(sum(seqs), max(seqs), prefill) if width > 1 else 0.0
+        drafts_s = law.drafts_s(sum(seqs), max(seqs)) if width > 1 else 0.0
         return slowest + law.shared_s(max(slots), most, prefill) + drafts_s
 
     def finish_step(self, now: float) -> None:

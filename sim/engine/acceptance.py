@@ -37,7 +37,7 @@ def shared_seconds(limits: EngineLimits, law: StepLaw, lanes: Sequence[Lane]) ->
     def with_drafts(total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         seqs = [lane.seqs for lane in lanes]
         verified_s = law.shared_s(total_tokens, busiest_lane_tokens, prefill)
-        return verified_s + law.drafts_s(sum(seqs), max(seqs), prefill)
+        return verified_s + law.drafts_s(sum(seqs), max(seqs))
 
     return with_drafts
 

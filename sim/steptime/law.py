@@ -88,6 +88,6 @@ class DraftingLaw(StepLaw, Protocol):
     once in `seqs`, and with every token that is verified in the tokens of `shared_s`.
     """
 
-    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int, prefill: bool) -> float:
-        """Seconds that all lanes spend together on the drafts that follow the first, for the decoding sequences."""
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
+        """Seconds that all lanes spend together on the drafts that follow the first; 0 without decoding sequences."""
         ...

@@ -71,7 +71,7 @@ operations = st.lists(
 def test_block_counts_are_those_of_every_sequence(
     steps: list[tuple[str, int, int]], block_size: int, numerator: int, denominator: int, lookahead: int
 ) -> None:
-    """Free blocks, growth of the next step and the first step that may not fit, against sequences counted one by one."""
+    """Free blocks, growth and the first step that may not fit are those of sequences counted one by one."""
     length = Fraction(numerator, denominator)
     pool = SpeculativeBlockPool(200, block_size, length, lookahead)
     running: list[tuple[int, int]] = []
@@ -95,9 +95,7 @@ def test_block_counts_are_those_of_every_sequence(
             joined, stored = running.pop(number % len(running))
             pool.leave(joined, stored, stored + (now - joined) * length.numerator // length.denominator)
         else:
-            while now + wait > now and held(now + wait) > 200:
-                wait -= 1
-            now += wait
+            now = max(step for step in range(now, now + wait + 1) if held(step) <= 200)
             pool.advance(now)
         assert pool.free == 200 - held(now)
         assert pool.growth() == held(now + 1) - held(now)

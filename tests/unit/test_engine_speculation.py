@@ -18,7 +18,7 @@ class Drafting(OneSecond):
 
     draft_s: float = 0.0
 
-    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int, prefill: bool) -> float:
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
         return self.draft_s * total_seqs
 
 
