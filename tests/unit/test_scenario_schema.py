@@ -24,7 +24,7 @@ COUNTS_AND_PURE = {
     # pure numbers by their field's name
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
     "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
-    "weights", "tokens",
+    "weights", "tokens", "num_speculative_tokens", "acceptance_length",
 }  # fmt: skip
 
 
