@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ class KinkedLaw:
     above_s: float = 2e-4
     chunk_token_s: float = 1e-4
     shared_base_s: float = 4e-3
+    draft_s: float = 7e-4
 
     def decode(self, seqs: int) -> DecodeCoefficients:
         """Affine in the number of sequences."""
@@ -51,6 +53,10 @@ class KinkedLaw:
     def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         """Grows with the tokens of all lanes."""
         return self.shared_base_s + 1e-5 * total_tokens + 2e-5 * busiest_lane_tokens + 1e-3 * prefill
+
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
+        """Grows with the decoding sequences."""
+        return self.draft_s + 3e-6 * total_seqs + 5e-6 * busiest_lane_seqs
 
 
 # Coefficients without round sums: under round ones boundaries of two replicas coincide by chance, and the last bit of a
@@ -131,19 +137,24 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False) -> Case:
+def cases(
+    draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False, drafting: bool = False
+) -> Case:
     """Random clusters: `tight` gives a KV pool barely larger than one request, `faults` injects node failures.
 
-    `caching` turns the prefix cache on, for requests that begin alike.
+    `caching` turns the prefix cache on, for requests that begin alike; `drafting` turns speculative decoding on.
     """
+    drafts = draw(st.integers(1, 4)) if drafting else 0
+    parts = draw(st.integers(1, 7)) if drafting else 1
+    acceptance_length = Fraction(draw(st.integers(parts, parts * (1 + drafts))) if drafting else 1, parts)
     block_size = draw(st.sampled_from([1, 4, 16]))
     max_input, max_output = draw(st.integers(1, 60)), draw(st.integers(1, 80))
-    one_request = -(-(max_input + max_output) // block_size)
+    one_request = -(-(max_input + max_output + 2 * drafts) // block_size)
     spare = draw(st.integers(0, 3)) if tight else draw(st.integers(0, 20)) * one_request
     max_num_seqs = draw(st.integers(1, 8))
     limits = EngineLimits(
         max_num_seqs=max_num_seqs,
-        max_num_batched_tokens=max_num_seqs + draw(st.integers(0, 40)),
+        max_num_batched_tokens=max_num_seqs * (1 + drafts) + draw(st.integers(0, 40)),
         block_size=block_size,
         num_kv_blocks=one_request + spare,
         max_model_len=draw(st.sampled_from([10_000, 70])),
@@ -153,6 +164,8 @@ def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching
         scheduler_reserve_full_isl=draw(st.booleans()),
         enable_prefix_caching=caching,
         affinity_guard=draw(st.sampled_from([0, 2])) if caching else 8,
+        num_speculative_tokens=drafts,
+        acceptance_length=acceptance_length,
     )
     routers = ["round_robin", "least_outstanding", "power_of_two"]
     if caching:
@@ -188,7 +201,9 @@ def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching
             client=client,
             faults=plan,
         ),
-        law=replace(UNEVEN if caching else KinkedLaw(), attention_cap_tokens=draw(st.sampled_from([0, 40]))),
+        law=replace(
+            UNEVEN if caching or drafting else KinkedLaw(), attention_cap_tokens=draw(st.sampled_from([0, 40]))
+        ),
         seed=draw(st.integers(0, 10_000)),
         rate_rps=draw(st.sampled_from([0.5, 3.0, 30.0])),
         count=draw(st.integers(1, 60)),

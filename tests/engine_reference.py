@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
 
 from sim.engine.plan import EngineLimits
 from sim.steptime.law import StepLaw
@@ -26,6 +28,8 @@ class Job:
     out: int = 0
     target: int = 0
     stored: int = 0
+    stored_at_join: int = 0
+    steps: int = 0
     blocks: int = 0
     chunk: int = 0
     lane: int = 0
@@ -111,7 +115,7 @@ class Reference:
             decoding = [job for rank in self.ranks for job in rank.running if job.state == "decode"]
             self.busy_s += seconds
             self.sequence_s += seconds * len(decoding)
-            self.kv_token_s += seconds * self.stored_tokens()
+            self.kv_token_s += seconds * float(self.stored_tokens())
             self.waiting_s += seconds * sum(len(rank.waiting) for rank in self.ranks)
             if any(job.chunk for job in self.everybody()):
                 self.prefill_step_s += seconds
@@ -144,10 +148,16 @@ class Reference:
         """Blocks that running requests hold, shared ones once."""
         return len(rank.cache.holders) + sum(job.blocks - len(job.known) for job in rank.running)
 
-    def stored_tokens(self) -> int:
+    def stored_tokens(self) -> Fraction:
         size = self.limits.block_size
         known = sum(len(rank.cache.holders) for rank in self.ranks)
-        return size * known + sum(job.stored - size * len(job.known) for job in self.everybody())
+        return size * known + sum(self.fluid(job) - size * len(job.known) for job in self.everybody())
+
+    def fluid(self, job: Job) -> Fraction:
+        """Stored tokens with the part of one that steps of several tokens leave while decoding."""
+        if job.state != "decode":
+            return Fraction(job.stored)
+        return job.stored_at_join + job.steps * self.limits.acceptance_length
 
     def fit(self, rank: Rank, *, growth: bool = True) -> None:
         """Evict what has no room beside the blocks held, and those that decoding takes in this step."""
@@ -157,7 +167,9 @@ class Reference:
     def store(self, rank: Rank, job: Job) -> None:
         """Make whole blocks known; copies of blocks that are known already are given back."""
         if self.limits.enable_prefix_caching:
-            blocks = job.names[len(job.known) : job.stored // self.limits.block_size]
+            beyond = job.input_tokens + job.out - 1 if job.state == "decode" else job.stored
+            real = min(job.stored, beyond)  # what is verified beyond the end is nobody's
+            blocks = job.names[len(job.known) : real // self.limits.block_size]
             rank.cache.hold(blocks)
             job.known += blocks
 
@@ -170,10 +182,15 @@ class Reference:
 
     def free(self, rank: Rank) -> int:
         """Blocks left once every decoding sequence has its token of this step."""
-        return self.limits.num_kv_blocks - self.held(rank) - sum(self.needs_block(job) for job in rank.running)
+        return self.limits.num_kv_blocks - self.held(rank) - sum(self.needs_blocks(job) for job in rank.running)
 
-    def needs_block(self, job: Job) -> bool:
-        return job.state == "decode" and job.stored == job.blocks * self.limits.block_size
+    def needs_blocks(self, job: Job) -> int:
+        return self.more_blocks(job, self.accepted(job)) if job.state == "decode" else 0
+
+    def accepted(self, job: Job) -> int:
+        """Tokens that the next step puts out, should the request want them all."""
+        length = self.limits.acceptance_length
+        return floor((job.steps + 1) * length) - floor(job.steps * length)
 
     def form(self, rank: Rank, now: float) -> None:
         preempted = False
@@ -182,7 +199,8 @@ class Reference:
             self.preempt(rank)
             preempted = True
         lanes = range(self.limits.pipeline_parallel_size)
-        budget = [self.limits.max_num_batched_tokens - len(rank.members(lane, "decode")) for lane in lanes]
+        width = 1 + self.limits.num_speculative_tokens
+        budget = [self.limits.max_num_batched_tokens - width * len(rank.members(lane, "decode")) for lane in lanes]
         for lane in lanes:
             for job in rank.members(lane, "prefill"):
                 if budget[lane] <= 0 or job not in rank.running:
@@ -211,10 +229,10 @@ class Reference:
             found = job.names[: self.found(rank, job)]
             stored = len(found) * self.limits.block_size
             chunk = min(job.target - stored, budget[lane])
-            needed = -(-chunk // self.limits.block_size)
+            needed = self.blocks_of(chunk)
             if self.limits.scheduler_reserve_full_isl:
                 under_way = [other for other in rank.running if other.state == "prefill"]
-                needed = -(-(job.target - stored) // self.limits.block_size)
+                needed = self.blocks_of(job.target - stored)
                 needed += sum(self.more_blocks(other, other.target - other.stored) for other in under_way)
             if needed + sum(block in rank.cache.idle for block in found) > self.free(rank):
                 return
@@ -230,7 +248,11 @@ class Reference:
             budget[lane] -= chunk
 
     def more_blocks(self, job: Job, chunk: int) -> int:
-        return -(-(job.stored + chunk) // self.limits.block_size) - job.blocks
+        return self.blocks_of(job.stored + chunk) - job.blocks
+
+    def blocks_of(self, tokens: int) -> int:
+        """Blocks for these tokens and the drafts behind them."""
+        return -(-(tokens + self.limits.num_speculative_tokens) // self.limits.block_size)
 
     def take(self, job: Job, chunk: int) -> None:
         job.blocks += self.more_blocks(job, chunk)
@@ -252,30 +274,38 @@ class Reference:
         law, cap = self.law, self.law.attention_cap_tokens
         slowest, most, prefill = 0.0, 0, False
         slots = [0] * self.limits.pipeline_parallel_size
+        width = 1 + self.limits.num_speculative_tokens
+        seqs = [0]
         for rank in self.ranks:
             for slot in range(len(slots)):
-                contexts = [job.stored + 1 for job in rank.members(slot, "decode")]
+                contexts = [self.fluid(job) + 1 for job in rank.members(slot, "decode")]
                 chunks = [(job.chunk, job.stored) for job in rank.members(slot, "prefill") if job.chunk]
-                tokens = len(contexts) + sum(chunk for chunk, _ in chunks)
+                tokens = width * len(contexts) + sum(chunk for chunk, _ in chunks)
                 if not tokens:
                     continue
                 capped = sum(min(context, cap) for context in contexts) if cap else 0
                 above = bool(cap) and any(context >= cap for context in contexts)
-                slowest = max(slowest, law.mixed_s(len(contexts), sum(contexts), capped, above, chunks))
+                held = [floor(total) if chunks else float(total) for total in (sum(contexts), capped)]
+                slowest = max(slowest, law.mixed_s(len(contexts), *held, above, chunks))
+                seqs.append(len(contexts))
                 most, prefill = max(most, tokens), prefill or bool(chunks)
                 slots[slot] += tokens
-        return slowest + law.shared_s(max(slots), most, prefill)
+        drafts_s = law.drafts_s(sum(seqs), max(seqs)) if width > 1 else 0.0
+        return slowest + law.shared_s(max(slots), most, prefill) + drafts_s
 
     def finish_step(self, now: float) -> None:
         for rank in self.ranks:
             for job in rank.running:
                 if job.state == "decode":
-                    job.blocks += self.needs_block(job)
-                    job.stored += 1
-                    self.token(job, now)
+                    accepted = self.accepted(job)
+                    job.blocks += self.needs_blocks(job)
+                    job.stored += accepted
+                    job.steps += 1
+                    for _ in range(min(accepted, job.output_tokens - job.out)):
+                        self.token(job, now)
                 job.stored += job.chunk
                 self.prefilled_tokens += job.chunk
-        self.kv_peak_tokens = max(self.kv_peak_tokens, self.stored_tokens())
+        self.kv_peak_tokens = max(self.kv_peak_tokens, floor(self.stored_tokens()))
         for rank in self.ranks:
             self.fit(rank, growth=False)
             finished = sorted(
@@ -299,7 +329,7 @@ class Reference:
         if job.out == job.output_tokens:
             self.leave(rank, job, now)
         else:
-            job.state = "decode"
+            job.state, job.stored_at_join, job.steps = "decode", job.stored, 0
             self.joins += 1
             job.joined = self.joins
 

@@ -168,7 +168,7 @@ class Cluster:
             progress(1.0)
         self._settle()
         now, record = self.env.now, self.record
-        record.flush()
+        record.close()
         self.clients.sessions.duration_s.flush()
         unfinished = int(record.in_system.level)
         unfinished_s = self._unfinished_s(now)

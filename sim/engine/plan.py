@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
@@ -25,6 +26,8 @@ class EngineLimits:
     scheduler_reserve_full_isl : admit a request only when its whole prompt fits beside what prompts under way still
         need, not just its first chunk. Without it, a cache full of half-computed prompts preempts itself over and over.
     enable_prefix_caching : keep the KV of requests that have left, for others with the same leading tokens.
+    num_speculative_tokens : tokens drafted for every decoding sequence and step, which verifies one more.
+    acceptance_length : mean tokens that such a step puts out, 1 to `num_speculative_tokens` + 1.
     affinity_guard : requests that a rank may have more than the least loaded one and still be chosen for its cache.
     """
 
@@ -39,11 +42,22 @@ class EngineLimits:
     scheduler_reserve_full_isl: bool = False
     enable_prefix_caching: bool = False
     affinity_guard: int = 8
+    num_speculative_tokens: int = 0
+    acceptance_length: Fraction = Fraction(1)
+
+    @property
+    def verified_tokens(self) -> int:
+        """Tokens that a step computes for every decoding sequence: its last one and the drafts."""
+        return 1 + self.num_speculative_tokens
 
     @property
     def longest_request_tokens(self) -> int:
-        """Longest admissible request: its last token is sampled but never cached, hence the one token more."""
-        return min(self.max_model_len, self.num_kv_blocks * self.block_size + 1)
+        """Longest admissible request: its last token is sampled but never cached, hence the one token more.
+
+        With drafts there must be room for those of the last step, and for those verified beyond its end.
+        """
+        room_tokens = self.num_kv_blocks * self.block_size + 1 - 2 * self.num_speculative_tokens
+        return min(self.max_model_len, room_tokens)
 
 
 @dataclass(frozen=True, slots=True)

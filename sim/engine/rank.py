@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from sim.engine.blocks import BlockPool
+from sim.engine.acceptance import settle_rest
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.speculative_blocks import block_pool
 
 
 class Held:
@@ -25,13 +26,16 @@ class Held:
     ----------
     decoding : decoding sequences.
     cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
+    rest_units : part of a token, in units of the acceptance length, that decoding has cached beyond that; 0 without
+        speculative decoding (`sim.engine.acceptance`).
     """
 
-    __slots__ = ("cached_tokens", "decoding")
+    __slots__ = ("cached_tokens", "decoding", "rest_units")
 
     def __init__(self) -> None:
         self.decoding = 0
         self.cached_tokens = 0
+        self.rest_units = 0
 
 
 class Rank:
@@ -77,7 +81,7 @@ class Rank:
         self._preempted_step = -1
         self.held = held
         self._record = record
-        self.blocks = BlockPool(limits.num_kv_blocks, limits.block_size)
+        self.blocks = block_pool(limits)
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
         self.waiting: deque[Request] = deque()
@@ -91,7 +95,10 @@ class Rank:
         for request in self.running:
             if request.state is State.DECODE:
                 assert request.lane is not None
-                request.generated += request.lane.decoded_tokens(request, step)
+                decoded = request.lane.decoded_tokens(request, step)
+                if self._limits.num_speculative_tokens:
+                    settle_rest(self.held, request, decoded, request.lane.rest_units(request, step), self._record)
+                request.generated += decoded
         lost = [*self.running, *self.waiting]
         self.blocks.advance(step)
         self.blocks.clear(step)
@@ -150,7 +157,7 @@ class Rank:
         self.blocks.advance(step)
         budget_tokens = self._limits.max_num_batched_tokens
         for lane in self.lanes:
-            lane.budget_tokens = budget_tokens - lane.seqs
+            lane.budget_tokens = budget_tokens - lane.seqs * lane.verified_tokens
         if self.prefills:
             for lane in self.lanes:
                 if lane.prefilling:
@@ -213,8 +220,8 @@ class Rank:
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
             chunk = min(chunk, lane.budget_tokens)
-            need = -(-chunk // blocks.block_size)  # what it finds ends with a block
-            whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
+            need = blocks.blocks_of(chunk)  # what it finds ends with a block
+            whole = blocks.blocks_of(request.target_tokens) - found if reserve else need
             if whole > room:
                 return
             room -= whole
@@ -232,13 +239,11 @@ class Rank:
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
-        size = self.blocks.block_size
-        return sum(
-            -(-request.target_tokens // size) - request.blocks for lane in self.lanes for request in lane.prefilling
-        )
+        whole = self.blocks.blocks_of
+        return sum(whole(request.target_tokens) - request.blocks for lane in self.lanes for request in lane.prefilling)
 
     def _blocks_for(self, request: Request, chunk: int) -> int:
-        return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks
+        return self.blocks.blocks_of(request.computed_tokens + chunk) - request.blocks
 
     def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         self.blocks.take(need)
@@ -279,7 +284,10 @@ class Rank:
         if request.state is State.DECODE:
             decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1
-            request.generated += decoded
+            beyond = 0
+            if self._limits.num_speculative_tokens:
+                beyond = settle_rest(held, request, decoded, lane.rest_units(request, step), self._record)
+            request.generated += decoded - beyond
             held.decoding -= 1
             self.blocks.advance(step)
             if self.cache is None:
@@ -287,8 +295,8 @@ class Rank:
                 self.blocks.leave(request.join_step, stored, stored + decoded)
             else:
                 self.blocks.stop(request.join_step, stored)
-                blocks = -(-(stored + decoded) // self.blocks.block_size)
-                held.cached_tokens -= self.cache.release(request, stored + decoded, blocks)
+                blocks = self.blocks.blocks_of(stored + decoded)
+                held.cached_tokens -= self.cache.release(request, stored + decoded - beyond, blocks) + beyond
             lane.leave(request, step)
         else:
             self.give(request, step)

@@ -46,6 +46,7 @@ class Recorder:
         self.timeline: list[tuple[float, ...]] = []
         self.kv_peak_tokens = 0
         self.measuring = warmup_s <= 0.0
+        self._burst_tokens = 0
         self._ttft = self.histograms["ttft_s"].pending
         self._tpot = self.histograms["tpot_s"].pending
         self._e2el = self.histograms["e2el_s"].pending
@@ -75,6 +76,11 @@ class Recorder:
             self._ramps.append((first_s, slope_s, steps, decoding))
             if len(self._ramps) >= FLUSH:
                 self._itl.flush()
+
+    def bursts(self, tokens: int) -> None:
+        """Tokens that came with another of the same step: gaps of zero. Negative to take some back."""
+        if self.measuring:
+            self._burst_tokens += tokens
 
     def gap(self, seconds: float) -> None:
         """One gap between tokens that is not a step: a preempted request resumed."""
@@ -135,6 +141,12 @@ class Recorder:
                     request.preemptions,
                 )
             )
+
+    def close(self) -> None:
+        """End of the run: everything pending goes into the histograms, the gaps of zero among it."""
+        self.flush()
+        if self._burst_tokens > 0:  # below zero only where a short window corrects what came before it
+            self._itl.add(0.0, self._burst_tokens)
 
     def flush(self) -> None:
         """Move pending values into the histograms, so that memory does not grow with the run."""

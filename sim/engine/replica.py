@@ -9,12 +9,14 @@ the next step boundary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import chain
 from operator import attrgetter
 
 from simpy import Environment, Event
 
+from sim.engine.acceptance import emit, shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
@@ -66,11 +68,14 @@ class Replica:
         self._finished = finished
         self._coalesce = coalesce
         self.caching = shared is not None
+        self._drafts = limits.num_speculative_tokens
+        self._units_per_step, self._units_per_token = limits.acceptance_length.as_integer_ratio()
         self._pipelined = limits.pipeline_parallel_size > 1
-        table = DecodeTable(law, limits.max_num_seqs)
+        table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
+        self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
@@ -124,6 +129,7 @@ class Replica:
         self._kv_part_s = 0.0
         lost = [request for rank in self.ranks for request in rank.clear(self.step, self.env.now)]
         self.held.decoding = self.held.cached_tokens = 0
+        assert self.held.rest_units == 0, "rests of sequences that are gone"
         self._marks.clear()
         self._finishes.clear()
         self._crossings.clear()
@@ -182,7 +188,7 @@ class Replica:
                 self._account(done)
         cached_tokens = self.held.cached_tokens
         if self._planned:
-            part_s = cached_tokens * (now - self._start_s)
+            part_s = self._level_tokens() * (now - self._start_s)
             totals.kv_token_s += part_s - self._kv_part_s
             self._kv_part_s = part_s
         self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, cached_tokens)
@@ -249,18 +255,22 @@ class Replica:
         """Book `steps` finished steps of the span under way."""
         first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
+        level_tokens: float = held.cached_tokens
+        tokens, growth_tokens = steps * decoding, float(decoding)
+        if self._drafts:
+            level_tokens = self._level_tokens()
+            growth_tokens *= self._units_per_step / self._units_per_token
+            tokens = emit(held, tokens, self._units_per_step, self._units_per_token, self._record)
         totals.steps += steps
         if steps == 1:
             seconds = first
-            totals.emitted_tokens += decoding
-            totals.kv_token_s += held.cached_tokens * seconds - self._kv_part_s
-            held.cached_tokens += decoding
+            totals.kv_token_s += level_tokens * seconds - self._kv_part_s
         else:
             seconds = span_seconds(steps, first, slope)
-            growth_s = decoding * _ramp_seconds(steps, first, slope)
-            totals.emitted_tokens += steps * decoding
-            totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
-            held.cached_tokens += steps * decoding
+            growth_s = growth_tokens * _ramp_seconds(steps, first, slope)
+            totals.kv_token_s += level_tokens * seconds + growth_s - self._kv_part_s
+        totals.emitted_tokens += tokens
+        held.cached_tokens += tokens
         self._kv_part_s = 0.0
         if decoding:
             self._record.gaps(first, slope, steps, decoding)
@@ -268,6 +278,10 @@ class Replica:
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
+
+    def _level_tokens(self) -> float:
+        """Tokens cached, with the part of one that steps of several tokens leave."""
+        return self.held.cached_tokens + self.held.rest_units / self._units_per_token
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -326,7 +340,7 @@ class Replica:
         for request, epoch in self._crossings.pop(step):
             if request.epoch == epoch:
                 assert request.lane is not None
-                request.lane.cross(step)
+                request.lane.cross(request, step)
 
     def _finish(self, step: int, now: float) -> None:
         for request, epoch in self._finishes.pop(step):
@@ -375,7 +389,7 @@ class Replica:
             lane = pair[1]
             if lane.changed:
                 lane.refresh()
-            tokens = lane.seqs
+            tokens = lane.tokens
             if lane.chunks:
                 self._chunked.append(pair)
                 seconds, chunked = self._mixed(lane, step)
@@ -401,7 +415,7 @@ class Replica:
         if self._pipelined:
             total_tokens = self._fullest_slot_tokens()
         self._start_s = now
-        self._first_s = duration_s = slowest_s + self._law.shared_s(total_tokens, most_tokens, prefilling)
+        self._first_s = duration_s = slowest_s + self._shared_s(total_tokens, most_tokens, prefilling)
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
         steps = 1
         if self._coalesce and not prefilling:
@@ -421,15 +435,16 @@ class Replica:
         for request, chunk in lane.chunks:
             tokens += chunk
             chunks.append((chunk, request.computed_tokens))
-        context_tokens = lane.context_tokens + ahead * seqs
-        capped_tokens = lane.capped_tokens + ahead * lane.below
+        ahead *= self._units_per_step
+        context_tokens = (lane.context_units + ahead * seqs) // self._units_per_token
+        capped_tokens = (lane.capped_units + ahead * lane.below) // self._units_per_token
         return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
 
     def _fullest_slot_tokens(self) -> int:
         """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
         slots = [0] * self.limits.pipeline_parallel_size
         for _, lane in self._lanes:
-            tokens = lane.seqs
+            tokens = lane.tokens
             for _, chunk in lane.chunks:
                 tokens += chunk
             slots[lane.slot] += tokens
@@ -447,10 +462,13 @@ class Replica:
 
     # ---- for the identities -------------------------------------------------------------------------------------
 
-    def resident(self) -> tuple[int, int, int]:
-        """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one."""
+    def resident(self) -> tuple[Fraction, int, int]:
+        """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one.
+
+        Generated with the parts of tokens that the totals do not count as emitted yet: whole without speculation.
+        """
         generated = prefilled = blocks = 0
-        size = self.limits.block_size
+        units = -self.held.rest_units
         for rank in self.ranks:
             rank.blocks.advance(self.step)
             for request in chain(rank.running, rank.waiting):
@@ -460,12 +478,13 @@ class Replica:
                     assert request.lane is not None
                     decoded = request.lane.decoded_tokens(request, self.step)
                     generated += decoded
-                    blocks += -(-(request.join_context - 1 + decoded) // size)
+                    units += request.lane.rest_units(request, self.step)
+                    blocks += rank.blocks.blocks_of(request.join_context - 1 + decoded)
                 else:
                     blocks += request.blocks
             if rank.cache is not None:
                 blocks -= rank.cache.audit(rank.running)
-        return generated, prefilled, blocks
+        return generated + Fraction(units, self._units_per_token), prefilled, blocks
 
 
 def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from sim.report.figures import gib, number, plural
 from sim.report.headline import headline
 from sim.report.memory_plan import admissible_tokens, cache_rows, memory_rows, seats
+from sim.report.speculation_text import speculation_dict, speculation_rows
 from sim.report.terminal import columns, heading, pairs, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
@@ -31,7 +32,7 @@ def check_text(scenario: Scenario, check: Check) -> str:
     if check.planned.memory.fits:
         parts += [
             heading("Cache"),
-            pairs(cache_rows(check.planned)),
+            pairs([*cache_rows(check.planned), *speculation_rows(check.planned.speculation)]),
             *_seats(scenario, check),
             *_bound(scenario, check),
         ]
@@ -75,6 +76,9 @@ def check_dict(scenario: Scenario, check: Check) -> dict[str, Any]:
                 for context, held, run in seats(planned, scenario.deployment.engine.max_num_seqs)
             ],
         },
+        "speculation": speculation_dict(check.planned.speculation)
+        if check.planned.speculation.num_speculative_tokens
+        else None,
         "too_long_frac": check.too_long_frac,
         "capacity_bound": None
         if check.bound is None

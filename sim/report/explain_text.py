@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from sim.report.figures import number, plural, quantity
 from sim.report.headline import headline
+from sim.report.speculation_text import acceptance_words
 from sim.report.terminal import bullets, columns, heading, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
@@ -31,6 +32,8 @@ def explain_text(scenario: Scenario, explained: Explained) -> str:
         reason = reason_verdict(explained.infeasible)
         return render([*parts, heading(f"{reason.title}."), paragraph(reason.sentence), paragraph(reason.fix, "bold")])
     parts.append(paragraph(f"One step: {batch_words(explained)}", indent=0))
+    if explained.planned.speculation.num_speculative_tokens:
+        parts.append(paragraph(f"Puts out {acceptance_words(explained.planned.speculation)}.", indent=0))
     rows = [_cells(item, explained.step_s) for item in explained.operations]
     head = ("operation", "runs", "ms", "share", "bound by", "GFLOP", "mem. MB", "net. MB", "kernel")
     parts += [

@@ -40,6 +40,9 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
     nodes = planned.layout.num_nodes * deployment.replicas
     spares = f", {plural(deployment.spare_nodes, 'spare node')}" if deployment.spare_nodes else ""
     engine = f"{planned.memory.kv_cache_dtype} cache, {deployment.engine.name}"
+    drafts = planned.speculation.num_speculative_tokens
+    if drafts:
+        engine += f", {plural(drafts, 'draft')} per step"
     run = scenario.run
     return Headline(
         system=f"{model_name(planned.spec)} in {planned.memory.weights} on {gpus:,} x {scenario.hardware.gpu}",

@@ -69,14 +69,33 @@ class EngineSection(Section):
     """Order of waiting requests."""
     scheduler_reserve_full_isl: bool = True
     """Admit a request only when its whole prompt fits in the cache, not just its first chunk."""
+    num_speculative_tokens: Annotated[int, Field(strict=True, ge=0, le=16)] = 0
+    """Tokens that the multi-token-prediction layer drafts for every decoding sequence and step; 0 is off."""
+    acceptance_length: Annotated[float, Field(strict=True, ge=1.0, le=17.0)] | None = None
+    """Mean tokens that a step puts out, the verified one included; without it, that of the curve."""
+    acceptance_curve: Annotated[str, Field(min_length=1)] = "auto"
+    """Acceptance by number of drafts (`sim catalog speculation`); `auto` is the one of the model's architecture."""
 
     @model_validator(mode="after")
     def _budget_covers_the_batch(self) -> Self:
-        if self.max_num_batched_tokens < self.max_num_seqs:
+        verified_tokens = self.max_num_seqs * (1 + self.num_speculative_tokens)
+        if self.max_num_batched_tokens < verified_tokens:
+            drafts = f" times {1 + self.num_speculative_tokens} verified tokens" if self.num_speculative_tokens else ""
             raise ValueError(
-                f"max_num_batched_tokens {self.max_num_batched_tokens} is below max_num_seqs {self.max_num_seqs}: "
-                "a step could not decode all running sequences"
+                f"max_num_batched_tokens {self.max_num_batched_tokens} is below max_num_seqs {self.max_num_seqs}"
+                f"{drafts}: a step could not decode all running sequences"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _acceptance_belongs_to_drafts(self) -> Self:
+        drafts, length = self.num_speculative_tokens, self.acceptance_length
+        if not drafts and (length is not None or self.acceptance_curve != "auto"):
+            raise ValueError("acceptance_length and acceptance_curve need num_speculative_tokens above 0")
+        if length is not None and self.acceptance_curve != "auto":
+            raise ValueError("acceptance_length and acceptance_curve exclude each other")
+        if length is not None and length > drafts + 1:
+            raise ValueError(f"acceptance_length {length} exceeds the {drafts + 1} tokens that a step verifies")
         return self
 
 

@@ -61,6 +61,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         kv_cache_dtype=kv_cache_dtype(scenario, planned.spec),
         imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
+        num_speculative_tokens=engine.num_speculative_tokens,
     )
 
 
@@ -116,6 +117,8 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         scheduler_reserve_full_isl=engine.scheduler_reserve_full_isl,
         enable_prefix_caching=engine.enable_prefix_caching,
         affinity_guard=scenario.router.affinity_guard,
+        num_speculative_tokens=planned.speculation.num_speculative_tokens,
+        acceptance_length=planned.speculation.length,
     )
 
 

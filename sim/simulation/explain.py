@@ -116,7 +116,7 @@ def _impossible(limits: EngineLimits, seqs: int, context: int, prefill: int, pre
     """Why the engine of the scenario would never run such a step."""
     for what, asked, most in (
         ("sequences per rank", seqs, limits.max_num_seqs),
-        ("tokens in one step", seqs + prefill, limits.max_num_batched_tokens),
+        ("tokens in one step", seqs * limits.verified_tokens + prefill, limits.max_num_batched_tokens),
         ("tokens in the cache of one rank", seqs * context, limits.num_kv_blocks * limits.block_size),
         ("tokens in one request", max(context if seqs else 0, prefill + prefix), limits.longest_request_tokens),
     ):

@@ -24,6 +24,7 @@ from sim.simulation.engine import (
 )
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory_fraction import memory_fraction
+from sim.simulation.speculation import NONE, Speculation, speculation_of
 from sim.units import GIB
 
 
@@ -34,17 +35,20 @@ class Planned:
     Attributes
     ----------
     max_model_len : longest request that the engine accepts, whatever the cache holds.
+    speculation : drafts and their acceptance.
     """
 
     spec: ModelSpec
     layout: Layout
     memory: MemoryPlan
     max_model_len: int
+    speculation: Speculation = NONE
 
     @property
     def longest_request_tokens(self) -> int:
         """Longest admissible request: input plus output tokens, bounded by context and by one rank's cache."""
-        return min(self.max_model_len, self.memory.kv_tokens_per_rank + 1)
+        reserved_tokens = 2 * self.speculation.num_speculative_tokens  # as in `EngineLimits.longest_request_tokens`
+        return min(self.max_model_len, self.memory.kv_tokens_per_rank + 1 - reserved_tokens)
 
 
 class _Terms(TypedDict):
@@ -82,7 +86,8 @@ def plan(scenario: Scenario) -> Planned:
             valid=f"at most {spec.max_context_tokens}",
             file=scenario.file,
         )
-    return Planned(spec, layout, memory, limit if limit is not None else spec.max_context_tokens)
+    longest = limit if limit is not None else spec.max_context_tokens
+    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec))
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
@@ -159,7 +164,7 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
         "gpu_memory_bytes": number("gpus", scenario.hardware.gpu, "visible_memory_gib") * GIB,
         "gpu_memory_utilization": memory_fraction(scenario),
         "indexer_policy": indexer_policy(scenario),
-        "load_mtp": scenario.model.load_mtp,
+        "load_mtp": scenario.model.load_mtp or engine.num_speculative_tokens > 0,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
         "block_size": engine.block_size,
     }

@@ -32,6 +32,7 @@ def _core(inputs: LawInputs) -> CoreAttention:
         state_bytes=spec.state_bytes_per_sequence / tensor,
         decode_kernel=engine_kernel(inputs.engine, "gqa_decode"),
         prefill_kernel=engine_kernel(inputs.engine, "gqa_prefill"),
+        queries=inputs.queries,
     )
 
 
@@ -50,6 +51,7 @@ def _latent(inputs: LawInputs) -> LatentAttention:
         decode_kernel=engine_kernel(inputs.engine, f"mla_decode_{cache}_{math}"),
         prefill_kernel=engine_kernel(inputs.engine, f"mla_prefill_{math}"),
         latent=inputs.gemm(spec.q_lora_rank + spec.kv_latent_dim, spec.hidden_size, linear),
+        queries=inputs.queries,
     )
 
 
@@ -65,4 +67,5 @@ def _sparse_latent(inputs: LawInputs) -> SparseLatentAttention:
         cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype),
         decode_kernel=engine_kernel(inputs.engine, "dsa_decode"),
         prefill_kernel=engine_kernel(inputs.engine, "dsa_prefill"),
+        queries=inputs.queries,
     )

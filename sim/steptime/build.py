@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from sim.catalog.tables import fact, number
 from sim.llm.layout import Layout
 from sim.llm.spec import ModelSpec
-from sim.steptime.attention_choice import attention_law
-from sim.steptime.expert_operations import expert_operations, network_operations
 from sim.steptime.hardware import load_hardware
 from sim.steptime.imbalance import imbalance_of
 from sim.steptime.inputs import LawInputs
-from sim.steptime.kernel import KernelStepLaw, LawParts
-from sim.steptime.rank_operations import logit_operations, rank_operations
+from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.law_parts import law_parts
+from sim.steptime.speculative import speculative_law
 from sim.units import MILLISECOND
 
 
@@ -28,6 +27,7 @@ def build_law(
     kv_cache_dtype: str,
     imbalance: Mapping[str, object],
     host_overhead_s: float | None = None,
+    num_speculative_tokens: int = 0,
 ) -> KernelStepLaw:
     """The step-time law of one replica.
 
@@ -37,6 +37,8 @@ def build_law(
     weights, kv_cache_dtype : formats of `sim.llm.formats` and `sim.llm.kvcache`.
     imbalance : `law`, `alpha`, `max_over_mean` as in `sim.steptime.imbalance.imbalance_of`.
     host_overhead_s : host time per step and stage; without it, the engine's of the catalog.
+    num_speculative_tokens : tokens drafted per decoding sequence and step; above 0 the law is that of
+        `sim.steptime.speculative`.
 
     Raises
     ------
@@ -48,13 +50,6 @@ def build_law(
         host_overhead_s = number("engines", engine, "host_overhead_ms") * MILLISECOND
         host_status = fact("engines", engine, "host_overhead_ms").status
     inputs = LawInputs(spec, layout, load_hardware(gpu, node), engine, weights, kv_cache_dtype, imbalance_of(imbalance))
-    parts = LawParts(
-        attention=attention_law(inputs),
-        per_token=rank_operations(inputs),
-        per_logit=logit_operations(inputs),
-        experts=(expert_operations(inputs, "decode"), expert_operations(inputs, "prefill")),
-        network=(network_operations(inputs, "decode"), network_operations(inputs, "prefill")),
-        host_overhead_s=host_overhead_s,
-        host_status=host_status,
-    )
-    return KernelStepLaw(inputs, parts)
+    if num_speculative_tokens:
+        return speculative_law(inputs, num_speculative_tokens, host_overhead_s, host_status)
+    return KernelStepLaw(inputs, law_parts(inputs, host_overhead_s, host_status))

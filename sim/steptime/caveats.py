@@ -30,6 +30,7 @@ def law_caveats(
         *_attention(law.inputs),
         *_network(law),
         *_pipeline(law.inputs),
+        *_speculation(law.inputs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
         *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
@@ -121,6 +122,17 @@ def _pipeline(inputs: LawInputs) -> list[str]:
     return lines
 
 
+def _speculation(inputs: LawInputs) -> list[str]:
+    if inputs.queries == 1:
+        return []
+    return [
+        (
+            f"steps that verify {inputs.queries} tokens per sequence and draft were not measured: they run with the "
+            "coefficients of plain decoding."
+        )
+    ]
+
+
 def _batch(
     law: KernelStepLaw, decode_seqs: int, context_tokens: int, prefill_chunks: int, prefix_tokens: int
 ) -> list[str]:
@@ -131,8 +143,10 @@ def _batch(
     sparse = inputs.spec.has_sparse_attention
     decode_kernel, prefill_kernel = _decode_and_prefill(inputs)
     most = int(decode_kernel["max_sequences"])
-    if decode_seqs > most:
-        lines.append(f"attention with {decode_seqs} decoding sequences per rank exceeds the {most} that were measured.")
+    rows = decode_seqs * inputs.queries
+    if rows > most:
+        what = "decoding sequences" if inputs.queries == 1 else "verified tokens"
+        lines.append(f"attention with {rows} {what} per rank exceeds the {most} that were measured.")
     if not sparse:
         if prefix_tokens:
             lines.append("latent attention behind a cached prefix was not measured; its query-key pairs are charged.")

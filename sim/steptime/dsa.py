@@ -26,6 +26,9 @@ class SparseLatentAttention:
         ti + ci b + Wi / BW ew + (sum of contexts) ki / BW ek + cm x mean context + selection once one reaches top-k.
     Every term is linear in the sums for a fixed b: exact, no approximation.
 
+    With q queries per sequence (verified drafts) b counts queries, and every query reads the keys of its own choice.
+    The indexer reads its keys once and scores them q times: its slope is the larger of the two. Not measured.
+
     Prefill per layer, N tokens: max(floor, t0 + c N + 2 N W / (peak ec) + pairs H' / (peak BF16 ea)), pairs over at
     most top-k keys and H' at least 64 heads; owners add ti + ci N + index pairs / (peak FP8 ei) under a floor of their
     own. While every context fits into top-k a dense path runs instead. The sparse kernel reads a cached prefix
@@ -45,6 +48,7 @@ class SparseLatentAttention:
     cache_bytes: float
     decode_kernel: Kernel
     prefill_kernel: Kernel
+    queries: int = 1
 
     @property
     def cap_tokens(self) -> int:
@@ -54,7 +58,7 @@ class SparseLatentAttention:
     def decode(self, seqs: int) -> tuple[LinearCost, ...]:
         """Attention of all layers, and the indexers of their owners."""
         k, layers, owners = self.decode_kernel, self.spec.num_layers, self.spec.num_indexer_layers
-        bandwidth = self.hbm_bytes_per_s
+        bandwidth, seqs, queries = self.hbm_bytes_per_s, seqs * self.queries, self.queries
         launch_s = self._sequence_s(seqs) + k["t0_us"] * MICROSECOND
         attention = LinearCost(
             "attention (sparse MLA)",
@@ -62,11 +66,11 @@ class SparseLatentAttention:
             k.name,
             k.status,
             base_s=layers * (launch_s + self._weight_bytes / (bandwidth * k["weight_efficiency"])),
-            capped_s=layers * self._selected_s,
+            capped_s=layers * queries * self._selected_s,
             flops=layers * seqs * 2.0 * self._weights,
-            capped_flops=layers * self._pair_flops,
+            capped_flops=layers * queries * self._pair_flops,
             bytes=layers * self._weight_bytes,
-            capped_bytes=layers * self.cache_bytes,
+            capped_bytes=layers * queries * self.cache_bytes,
             launch_s=layers * launch_s,
         )
         index_launch_s = (k["indexer_t0_us"] + k["indexer_us_per_sequence"] * seqs) * MICROSECOND
@@ -77,10 +81,10 @@ class SparseLatentAttention:
             k.name,
             k.status,
             base_s=owners * (index_launch_s + index_weight_s),
-            context_s=owners * (self._scan_s + k["indexer_us_per_1k_context"] / 1000 * MICROSECOND / seqs),
+            context_s=owners * (self._scan_s + k["indexer_us_per_1k_context"] / 1000 * MICROSECOND * queries / seqs),
             above_s=owners * k["selection_us"] * MICROSECOND,
             flops=owners * seqs * 2.0 * self._index_weights,
-            context_flops=owners * self._index_pair_flops,
+            context_flops=owners * queries * self._index_pair_flops,
             bytes=owners * self._index_weight_bytes,
             context_bytes=owners * index_entry_bytes(self.spec),
             launch_s=owners * index_launch_s,
@@ -93,6 +97,7 @@ class SparseLatentAttention:
         """(attention of all layers, what indexers add in their owners) in seconds."""
         del any_above
         sparse, new_tokens, pairs, indexed = self._prompt_work(prefills)
+        seqs, capped_tokens = seqs * self.queries, capped_tokens * self.queries
         decode_s = capped_tokens * self._selected_s + (self._sequence_s(seqs) if seqs else 0.0)
         tokens = seqs + new_tokens
         scan_s = context_tokens * self._scan_s
@@ -118,6 +123,7 @@ class SparseLatentAttention:
         """
         attention_s, indexer_s = self.mixed(seqs, context_tokens, capped_tokens, any_above, prefills)
         k, layers, owners = self.prefill_kernel, self.spec.num_layers, self.spec.num_indexer_layers
+        seqs, capped_tokens = seqs * self.queries, capped_tokens * self.queries
         sparse, new, pairs, _ = self._prompt_work(prefills)
         keys = sum(new + cached for new, cached in prefills)
         pair_flops = pairs * (self._pair_flops if sparse else self._dense_pair_flops) + capped_tokens * self._pair_flops
@@ -128,7 +134,8 @@ class SparseLatentAttention:
         index_bound: Bound
         if sparse:
             indexed = sum(new * cached + new * (new + 1) // 2 for new, cached in prefills)
-            index_flops = (seqs + new) * 2.0 * self._index_weights + (indexed + context_tokens) * self._index_pair_flops
+            index_flops = (seqs + new) * 2.0 * self._index_weights + indexed * self._index_pair_flops
+            index_flops += self.queries * context_tokens * self._index_pair_flops
             index_traffic = self._index_weight_bytes + (context_tokens + keys) * index_entry_bytes(self.spec)
             whole_s = attention_s / layers + indexer_s / owners
             index_bound = "launch" if whole_s <= self._index_terms[0] * (1 + 1e-12) else "compute"
@@ -187,7 +194,7 @@ class SparseLatentAttention:
         weights, weight_bytes = self._dense_index_weights(seqs)
         flops = seqs * 2.0 * weights + new_tokens * 2.0 * self._index_key_weights
         traffic = weight_bytes + (context_tokens + new_tokens) * index_entry_bytes(self.spec)
-        return flops + context_tokens * self._index_pair_flops, traffic
+        return flops + self.queries * context_tokens * self._index_pair_flops, traffic
 
     def _dense_index_s(self, seqs: int, new_tokens: float) -> float:
         """Seconds of one indexer for that work, without the scan of old keys that `mixed` adds to attention.
@@ -229,9 +236,16 @@ class SparseLatentAttention:
 
     @cached_property
     def _scan_s(self) -> float:
-        """Scoring one cached key by one indexer while decoding."""
+        """Scoring one cached key by one indexer while decoding, for all queries of a sequence.
+
+        A single query is bound by reading, as fitted.
+        """
         efficiency = self.decode_kernel["indexer_cache_efficiency"]
-        return index_entry_bytes(self.spec) / (self.hbm_bytes_per_s * efficiency)
+        read_s = index_entry_bytes(self.spec) / (self.hbm_bytes_per_s * efficiency)
+        if self.queries == 1:
+            return read_s
+        compute = self.index_peak * self.prefill_kernel["indexer_compute_efficiency"]
+        return max(read_s, self.queries * self._index_pair_flops / compute)
 
     @cached_property
     def _sparse_terms(self) -> tuple[float, float, float, float, float]:

@@ -8,6 +8,7 @@ from sim.errors import ScenarioError
 from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.operation import Operation
+from sim.steptime.speculative import SpeculativeStepLaw
 
 
 def explain_step(
@@ -24,7 +25,8 @@ def explain_step(
 
     Parameters
     ----------
-    decode_seqs : sequences that decode on each rank (each microbatch, under pipeline parallelism).
+    decode_seqs : sequences that decode on each rank (each microbatch, under pipeline parallelism). With speculative
+        decoding the lines are those of the verification, and the drafts follow.
     context_tokens : context of each of them, the token being computed included.
     prefill_tokens : new tokens of one prompt chunk per rank; 0 for a pure decode step.
     prefix_tokens : tokens computed or cached before that chunk.
@@ -42,8 +44,7 @@ def explain_step(
     for key, value in given.items():
         if value < 0:
             raise ScenarioError("out of range", key=key, value=value, valid="at least 0")
-    tokens = decode_seqs + prefill_tokens
-    if not tokens or (decode_seqs and not context_tokens):
+    if not decode_seqs + prefill_tokens or (decode_seqs and not context_tokens):
         raise ScenarioError(
             "a step needs decode_seqs with context_tokens, or prefill_tokens",
             key="decode_seqs",
@@ -61,15 +62,19 @@ def explain_step(
         # A mixed step takes at least the attention time of the decode step in it (`KernelStepLaw.mixed_s`).
         lines = mixed if _seconds(mixed) >= _seconds(lines) else lines
     ranks = law.inputs.layout.data_parallel_size
+    held = (decode_seqs, context, capped, above, prefills)
+    drafts = law.explain_drafts(*held) if isinstance(law, SpeculativeStepLaw) else []
+    tokens = decode_seqs * law.inputs.queries + prefill_tokens
     *kernels, host = [
         *lines,
-        *law.lane_operations(tokens, decode_seqs + len(prefills)),
+        *law.lane_operations(tokens, decode_seqs * law.inputs.logits + len(prefills)),
         *law.shared_operations(tokens * ranks, tokens, prefill=bool(prefills)),
     ]
     if law.inputs.hardware.gpu not in FITTED_GPUS:
         # Efficiencies measured on another GPU are assumed here, whatever their rows say.
         kernels = [replace(line, status="assumed") for line in kernels]
-    return [*kernels, host]
+        drafts = [line if line.bound == "host" else replace(line, status="assumed") for line in drafts]
+    return [*kernels, host, *drafts]
 
 
 def _seconds(lines: list[Operation]) -> float:

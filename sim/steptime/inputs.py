@@ -21,6 +21,8 @@ class LawInputs:
     ----------
     engine, weights, kv_cache_dtype : names of the catalog.
     imbalance : routing law of the experts.
+    queries : tokens that a step computes for every decoding sequence; above 1 where drafts are verified.
+    drafting : whether it is a draft layer, which needs logits for one token per sequence only.
     """
 
     spec: ModelSpec
@@ -30,6 +32,13 @@ class LawInputs:
     weights: str
     kv_cache_dtype: str
     imbalance: Imbalance
+    queries: int = 1
+    drafting: bool = False
+
+    @property
+    def logits(self) -> int:
+        """Tokens of a decoding sequence that need logits."""
+        return 1 if self.drafting else self.queries
 
     @property
     def linear(self) -> Weights:

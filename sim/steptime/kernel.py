@@ -70,7 +70,7 @@ class KernelStepLaw:
     def decode(self, seqs: int) -> DecodeCoefficients:
         """Coefficients of a lane that decodes `seqs` >= 1 sequences."""
         attention = self._attention(seqs)
-        fixed_s = self._fixed_s(seqs, seqs)
+        fixed_s = self._fixed_s(seqs * self.inputs.queries, seqs * self.inputs.logits)
         return DecodeCoefficients(
             attention.base_s + fixed_s, attention.context_s, attention.capped_s, attention.above_s
         )
@@ -84,7 +84,7 @@ class KernelStepLaw:
         prefills: Sequence[tuple[int, int]],
     ) -> float:
         """Lane seconds of a step that decodes `seqs` >= 0 sequences and prefills chunks of (new, cached) tokens."""
-        tokens = seqs
+        tokens = seqs * self.inputs.queries
         for new, _ in prefills:
             tokens += new
         if not tokens:
@@ -98,7 +98,7 @@ class KernelStepLaw:
         if prefills:
             mixed_s = sum(self.parts.attention.mixed(seqs, context_tokens, capped_tokens, any_above, prefills))
             attention_s = max(attention_s, mixed_s)
-        return attention_s + self._fixed_s(tokens, seqs + len(prefills))
+        return attention_s + self._fixed_s(tokens, seqs * self.inputs.logits + len(prefills))
 
     def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         """Seconds of routed experts, dispatch and combine, and host overhead."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,17 @@ class StepLaw(Protocol):
         busiest_lane_tokens : tokens of the lane with most of them.
         prefill : whether any lane prefills (some engines then use other kernels and dispatch modes).
         """
+        ...
+
+
+@runtime_checkable
+class DraftingLaw(StepLaw, Protocol):
+    """A law of steps that draft tokens and verify those of the step before.
+
+    `decode`, `mixed_s` and `shared_s` then mean a verifying step with all lane seconds of its drafts: sequences count
+    once in `seqs`, and with every token that is verified in the tokens of `shared_s`.
+    """
+
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
+        """Seconds that all lanes spend together on the drafts that follow the first; 0 without decoding sequences."""
         ...

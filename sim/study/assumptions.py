@@ -29,6 +29,10 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
     yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
     yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
     yield from _engine(scenario)
+    speculation = built.planned.speculation
+    if speculation.fact is not None:
+        drafts = speculation.num_speculative_tokens
+        yield f"speculation.{speculation.curve}.acceptance_length_{drafts}", speculation.fact
     for kernel in assumed_kernels(built.law):
         yield from _rows("kernels", kernel, without=("family",))
     if built.law.inputs.imbalance.assumed and built.planned.spec.num_experts:
@@ -58,6 +62,7 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         "indexer_policy": engine.indexer_policy == "auto",
         "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib": engine.runtime_reserve_gib is None,
         "host_overhead_ms": engine.host_overhead_ms is None,
+        "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
 

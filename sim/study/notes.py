@@ -24,6 +24,7 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     yield from _cut_trace(scenario, found, outcomes)
     yield from _season(scenario)
     yield from _price(scenario, found)
+    yield from _speculation(found)
     yield from _extrapolation(found, outcomes)
     yield from _replications(scenario, outcomes)
     yield from _faults(scenario, outcomes)
@@ -148,6 +149,18 @@ def _price(scenario: Scenario, found: Check) -> Iterator[str]:
             f"Each replica leaves {unused} of the {layout.num_nodes * layout.gpus_per_node} GPUs of its nodes unused; "
             "they are paid for, and replicas share no node."
         )
+
+
+def _speculation(found: Check) -> Iterator[str]:
+    """What stands behind the tokens that a step puts out."""
+    speculation = found.planned.speculation
+    if not speculation.num_speculative_tokens:
+        return
+    kind = f"; {speculation.fact.note}" if speculation.fact is not None and speculation.fact.note else ""
+    yield (
+        f"Speculative decoding puts out {float(speculation.length):.4g} tokens per step ({speculation.origin}{kind}), "
+        "the same for every request and step: how acceptance differs between requests is not in any percentile."
+    )
 
 
 def _faults(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:

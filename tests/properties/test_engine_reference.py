@@ -71,10 +71,40 @@ def test_agrees_with_prefix_caching_under_kv_pressure(case: Case) -> None:
     assert_agrees(case)
 
 
+@given(cases(drafting=True))
+@settings(max_examples=60)
+def test_agrees_with_speculative_decoding(case: Case) -> None:
+    """The same when a step puts out any ratio of tokens per sequence."""
+    assert_agrees(case)
+
+
+@given(cases(drafting=True, tight=True))
+@settings(max_examples=60)
+def test_agrees_with_speculative_decoding_under_kv_pressure(case: Case) -> None:
+    """The same when what drafts reserve makes requests preempt each other."""
+    assert_agrees(case)
+
+
+@given(cases(drafting=True, caching=True, tight=True))
+@settings(max_examples=100)
+def test_agrees_with_speculative_decoding_and_prefix_caching(case: Case) -> None:
+    """The same with a prefix cache in a pool that is too small: only tokens that the request wants are cached."""
+    assert_agrees(case)
+
+
 @pytest.mark.long
 @given(cases(), cases(tight=True), cases(caching=True), cases(caching=True, tight=True))
 @settings(max_examples=1500)
 def test_agrees_with_the_plain_simulator_at_length(roomy: Case, tight: Case, cached: Case, both: Case) -> None:
     """The same over many more clusters."""
     for case in (roomy, tight, cached, both):
+        assert_agrees(case)
+
+
+@pytest.mark.long
+@given(cases(drafting=True), cases(drafting=True, tight=True), cases(drafting=True, caching=True, tight=True))
+@settings(max_examples=500)
+def test_agrees_with_speculative_decoding_at_length(roomy: Case, tight: Case, both: Case) -> None:
+    """Speculative decoding over many more clusters."""
+    for case in (roomy, tight, both):
         assert_agrees(case)

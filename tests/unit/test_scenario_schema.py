@@ -25,7 +25,7 @@ COUNTS_AND_PURE = {
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma",
     "zipf", "decode_time_factor", "prefill_time_factor", "expert_decode_time_factor", "expert_prefill_time_factor",
     "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
-    "weights", "tokens",
+    "weights", "tokens", "num_speculative_tokens", "acceptance_length",
 }  # fmt: skip
 
 
