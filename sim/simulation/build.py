@@ -8,6 +8,7 @@ from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
+from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
 from sim.simulation.workload import workload_of
@@ -49,8 +50,11 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         engine=engine.name,
         weights=planned.memory.weights,
         kv_cache_dtype=kv_cache_dtype(scenario),
-        imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
+        imbalance=expert_load(scenario, planned.spec),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
+        deepep_mode=engine.deepep_mode,
+        dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
+        two_batch_overlap=engine.enable_two_batch_overlap,
     )
 
 

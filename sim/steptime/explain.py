@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sim.errors import ScenarioError
+from sim.steptime.explain_overlap import explain_halves
 from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.operation import Operation
+from sim.steptime.overlap import TwoBatchLaw
 
 
 def explain_step(
@@ -49,11 +51,25 @@ def explain_step(
             key="decode_seqs",
             value=decode_seqs,
         )
+    prefills = ((prefill_tokens, prefix_tokens),) if prefill_tokens else ()
+    if isinstance(law, TwoBatchLaw) and law.splits(tokens, prefill=bool(prefills)):
+        *kernels, host = explain_halves(law, decode_seqs, context_tokens, prefills)
+    else:
+        *kernels, host = _whole(law, decode_seqs, context_tokens, prefills)
+    if law.inputs.hardware.gpu not in FITTED_GPUS:
+        # Efficiencies measured on another GPU are assumed here, whatever their rows say.
+        kernels = [replace(line, status="assumed") for line in kernels]
+    return [*kernels, host]
+
+
+def _whole(
+    law: KernelStepLaw, decode_seqs: int, context_tokens: int, prefills: tuple[tuple[int, int], ...]
+) -> list[Operation]:
+    """Operations of a step that is computed in one piece, host overhead last."""
     cap = law.attention_cap_tokens
     context = decode_seqs * context_tokens
     capped = decode_seqs * min(context_tokens, cap) if cap else 0
     above = bool(cap) and bool(decode_seqs) and context_tokens >= cap
-    prefills = ((prefill_tokens, prefix_tokens),) if prefill_tokens else ()
     attention = law.parts.attention
     lines = [line.explain(context, capped, above) for line in attention.decode(decode_seqs)] if decode_seqs else []
     if prefills:
@@ -61,15 +77,12 @@ def explain_step(
         # A mixed step takes at least the attention time of the decode step in it (`KernelStepLaw.mixed_s`).
         lines = mixed if _seconds(mixed) >= _seconds(lines) else lines
     ranks = law.inputs.layout.data_parallel_size
-    *kernels, host = [
+    tokens = decode_seqs + sum(new for new, _ in prefills)
+    return [
         *lines,
         *law.lane_operations(tokens, decode_seqs + len(prefills)),
         *law.shared_operations(tokens * ranks, tokens, prefill=bool(prefills)),
     ]
-    if law.inputs.hardware.gpu not in FITTED_GPUS:
-        # Efficiencies measured on another GPU are assumed here, whatever their rows say.
-        kernels = [replace(line, status="assumed") for line in kernels]
-    return [*kernels, host]
 
 
 def _seconds(lines: list[Operation]) -> float:
