@@ -21,6 +21,8 @@ class Layout:
     enable_expert_parallel : whole experts per GPU over tensor x data ranks; otherwise each expert is sliced over them.
     redundant_experts : extra expert copies, so that experts divide the ranks or load evens out.
     gpus_per_node : GPUs in one node; says which collectives leave the node.
+    expert_ranks : groups of GPUs over which whole experts are spread, each expert sliced over the GPUs of a group; None
+        for as many as tensor x data ranks, so that nothing is sliced.
     """
 
     tensor_parallel_size: int = 1
@@ -29,6 +31,7 @@ class Layout:
     enable_expert_parallel: bool = False
     redundant_experts: int = 0
     gpus_per_node: int = 8
+    expert_ranks: int | None = None
 
     @property
     def num_gpus(self) -> int:
@@ -43,12 +46,14 @@ class Layout:
     @property
     def expert_parallel_size(self) -> int:
         """GPUs over which whole experts are spread; 1 means every GPU holds a slice of each expert."""
-        return self.stage_gpus if self.enable_expert_parallel else 1
+        if not self.enable_expert_parallel:
+            return 1
+        return self.stage_gpus if self.expert_ranks is None else self.expert_ranks
 
     @property
     def expert_tensor_parallel_size(self) -> int:
         """GPUs over which each expert is sliced."""
-        return 1 if self.enable_expert_parallel else self.stage_gpus
+        return self.stage_gpus // self.expert_parallel_size
 
     @property
     def num_nodes(self) -> int:
@@ -59,4 +64,5 @@ class Layout:
         """Short form as the field writes it, e.g. `TP8 x DP2, EP16`."""
         names = ("TP", self.tensor_parallel_size), ("PP", self.pipeline_parallel_size), ("DP", self.data_parallel_size)
         text = " x ".join(f"{name}{size}" for name, size in names if size > 1) or "TP1"
-        return text + (f", EP{self.expert_parallel_size}" if self.enable_expert_parallel else "")
+        sliced = f" x expert-TP{self.expert_tensor_parallel_size}" if self.expert_tensor_parallel_size > 1 else ""
+        return text + (f", EP{self.expert_parallel_size}{sliced}" if self.enable_expert_parallel else "")

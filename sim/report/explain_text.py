@@ -42,6 +42,8 @@ def explain_text(scenario: Scenario, explained: Explained) -> str:
         paragraph(SOURCES, "dim"),
     ]
     parts += [heading("By bound"), columns(("bound by", "time", "share"), _by_bound(explained), "lrr")]
+    if explained.experts:
+        parts += [heading("Expert parallelism"), *bullets(explained.experts)]
     if explained.warnings:
         parts += [heading("Warnings"), *bullets(explained.warnings)]
     return render(parts)
@@ -58,6 +60,7 @@ def explain_dict(scenario: Scenario, explained: Explained) -> dict[str, Any]:
         "prefix_tokens": explained.prefix_tokens,
         "step_s": explained.step_s,
         "operations": [asdict(item) for item in explained.operations],
+        "experts": list(explained.experts),
         "warnings": list(explained.warnings),
     }
 
@@ -91,7 +94,7 @@ def _by_bound(explained: Explained) -> list[tuple[str, ...]]:
 
 def _cells(item: Operation, step_s: float) -> tuple[str, ...]:
     return (
-        item.name.replace("_", " "),
+        item.name.replace("_", " ") + _hidden(item),
         f"{item.count:,}",
         f"{item.seconds / MILLISECOND:.3f}",
         _share(item.seconds, step_s),
@@ -101,6 +104,11 @@ def _cells(item: Operation, step_s: float) -> tuple[str, ...]:
         _amount(item.network_bytes / MEGA),
         item.status,
     )
+
+
+def _hidden(item: Operation) -> str:
+    """What of an operation runs behind others, where any does."""
+    return f" (+{item.hidden_s / MILLISECOND:.3f} ms hidden)" if item.hidden_s else ""
 
 
 def _share(seconds: float, step_s: float) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sim.scenario.expert_imbalance import ExpertImbalanceSection
 from sim.scenario.section import Count, CountOrZero, Section
 
 
@@ -20,8 +21,10 @@ class LayoutSection(Section):
     """Attention ranks in lockstep, each with its own queue, batch and KV pool."""
     enable_expert_parallel: bool = False
     """Whole experts per GPU over tensor x data ranks, instead of a slice of each expert."""
+    expert_parallel_size: Count | None = None
+    """GPU groups that hold whole experts, each expert sliced over its group; without it, tensor x data ranks."""
     redundant_experts: CountOrZero = 0
-    """Extra expert copies, so that experts divide the ranks."""
+    """Extra expert copies, so that experts divide the ranks, or for the load balancer (vLLM: num_redundant_experts)."""
 
 
 class EngineSection(Section):
@@ -75,6 +78,12 @@ class EngineSection(Section):
     """Mean tokens that a step puts out, the verified one included; without it, that of the curve."""
     acceptance_curve: Annotated[str, Field(min_length=1)] = "auto"
     """Acceptance by number of drafts (`sim catalog speculation`); `auto` is the one of the model's architecture."""
+    deepep_mode: Literal["auto", "low_latency", "normal"] = "auto"
+    """Dispatch to experts: `auto` is low latency for steps without prompt chunks and normal mode for others."""
+    num_max_dispatch_tokens_per_rank: Count | None = None
+    """Tokens per GPU that the buffers of low-latency dispatch hold; without it, the engine's default."""
+    enable_two_batch_overlap: bool = False
+    """Compute steps in two halves, dispatch and combine of one behind the other (vLLM: --enable-dbo)."""
 
     @model_validator(mode="after")
     def _budget_covers_the_batch(self) -> Self:
@@ -96,28 +105,6 @@ class EngineSection(Section):
             raise ValueError("acceptance_length and acceptance_curve exclude each other")
         if length is not None and length > drafts + 1:
             raise ValueError(f"acceptance_length {length} exceeds the {drafts + 1} tokens that a step verifies")
-        return self
-
-
-class ExpertImbalanceSection(Section):
-    """How unevenly tokens fall on expert-parallel GPUs; the hottest GPU sets the pace."""
-
-    law: Literal["uniform", "power_law", "fixed"] | None = None
-    """`uniform` routing, popularity by a power law, or a fixed factor; without it, the catalog's default."""
-    alpha: Annotated[float, Field(strict=True, ge=0.0, le=3.0)] | None = None
-    """Skew of the power law."""
-    max_over_mean: Annotated[float, Field(strict=True, ge=1.0, le=100.0)] | None = None
-    """Load of the hottest GPU over the mean, for `fixed`."""
-
-    @model_validator(mode="after")
-    def _parameter_of_its_law(self) -> Self:
-        needed = {"power_law": "alpha", "fixed": "max_over_mean"}.get(self.law or "")
-        for key in ("alpha", "max_over_mean"):
-            given = getattr(self, key) is not None
-            if given and key != needed:
-                raise ValueError(f"{key} belongs to the law {'power_law' if key == 'alpha' else 'fixed'}")
-            if not given and key == needed:
-                raise ValueError(f"the law {self.law} needs {key}")
         return self
 
 

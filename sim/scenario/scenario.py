@@ -86,11 +86,12 @@ class Scenario(Section):
         return hasher.hexdigest()
 
     def input_files(self) -> list[Path]:
-        """Files that the scenario names and that exist: a model configuration, a trace."""
+        """Files that the scenario names and that exist: a model configuration, a trace, expert histograms."""
         named = [self.model.name]
         trace = getattr(self.workload, "trace", None)
         if trace is not None:
             named.append(str(trace.path))
+        named += self.deployment.expert_imbalance.histograms
         found = (self.locate(name) for name in named)
         return [path for path in found if path.is_file()]
 

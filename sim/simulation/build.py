@@ -9,12 +9,13 @@ from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLeve
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import constant, engine_constants
+from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
-from sim.steptime.served import ServedStepLaw
+from sim.steptime.served import ServedStepLaw, served_law
 from sim.units import MILLISECOND
 from sim.workload.workload import Workload
 
@@ -44,7 +45,7 @@ def build(scenario: Scenario) -> Built:
     """
     planned = plan(scenario)
     law = law_of(scenario, planned)
-    served = ServedStepLaw(law, engine_constants(scenario))
+    served = served_law(law, engine_constants(scenario))
     return Built(planned, law, served, cluster_plan(scenario, planned), workload_of(scenario))
 
 
@@ -59,9 +60,12 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         engine=engine.name,
         weights=planned.memory.weights,
         kv_cache_dtype=kv_cache_dtype(scenario, planned.spec),
-        imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
+        imbalance=expert_load(scenario, planned.spec),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
         num_speculative_tokens=engine.num_speculative_tokens,
+        deepep_mode=engine.deepep_mode,
+        dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
+        two_batch_overlap=engine.enable_two_batch_overlap,
     )
 
 

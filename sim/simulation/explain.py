@@ -9,9 +9,11 @@ from sim.engine.plan import EngineLimits
 from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import check
+from sim.simulation.engine_rules import marked
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned
 from sim.steptime.caveats import law_caveats
+from sim.steptime.expert_facts import expert_facts
 from sim.steptime.explain import explain_step
 from sim.steptime.operation import Operation
 
@@ -28,6 +30,7 @@ class Explained:
     decode_seqs, context_tokens : decoding sequences per attention rank, and the context of each.
     prefill_tokens, prefix_tokens : prompt tokens computed in the step per rank, and those computed before.
     operations : what the step spends its time on; empty when the scenario cannot work.
+    experts : how expert parallelism fares in the step; empty without it.
     warnings : why the engine would never run the step, and where the law leaves its fit range.
     """
 
@@ -39,6 +42,7 @@ class Explained:
     prefix_tokens: int
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...]
+    experts: tuple[str, ...] = ()
 
     @property
     def step_s(self) -> float:
@@ -84,6 +88,7 @@ def explain(
         prefix_tokens,
         tuple(operations),
         (
+            *marked(scenario, found.planned.layout),
             *_impossible(found.built.cluster.limits, decode_seqs, context, prefill_tokens, prefix_tokens),
             *law_caveats(
                 law,
@@ -94,6 +99,7 @@ def explain(
                 prefill_tokens=prefill_tokens,
             ),
         ),
+        tuple(expert_facts(law, (decode_seqs + prefill_tokens) * found.planned.layout.data_parallel_size)),
     )
 
 

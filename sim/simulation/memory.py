@@ -22,6 +22,7 @@ from sim.simulation.engine import (
     runtime_reserve_gib,
     weights_of,
 )
+from sim.simulation.engine_rules import refuse_what_no_engine_runs
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory_fraction import memory_fraction
 from sim.simulation.speculation import NONE, Speculation, speculation_of
@@ -72,6 +73,7 @@ def plan(scenario: Scenario) -> Planned:
     check_hardware(scenario)
     spec = model_of(scenario)
     layout = layout_of(scenario)
+    refuse_what_no_engine_runs(scenario, layout)
     try:
         memory = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
@@ -118,6 +120,7 @@ def layout_of(scenario: Scenario) -> Layout:
         enable_expert_parallel=chosen.enable_expert_parallel,
         redundant_experts=chosen.redundant_experts,
         gpus_per_node=int(number("nodes", node_of(scenario), "gpus_per_node")),
+        expert_ranks=chosen.expert_parallel_size,
     )
 
 

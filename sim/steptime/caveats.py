@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.steptime.expert_facts import expert_caveats
 from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.inputs import LawInputs
 from sim.steptime.kernel import KernelStepLaw
@@ -31,6 +32,7 @@ def law_caveats(
         *_network(law),
         *_pipeline(law.inputs),
         *_speculation(law.inputs),
+        *expert_caveats(law, decode_seqs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
         *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
@@ -39,7 +41,12 @@ def law_caveats(
 def assumed_kernels(law: KernelStepLaw) -> list[str]:
     """Kernel families of the law whose coefficients are assumed, in the order of use."""
     parts = law.parts
-    used = [*parts.per_token, *parts.per_logit, *(line for phase in (*parts.experts, *parts.network) for line in phase)]
+    used = [
+        *parts.per_token,
+        *parts.per_logit,
+        *parts.amortised,
+        *(line for phase in (*parts.experts, *parts.network) for line in phase),
+    ]
     kernels = [*(line.kernel for line in used), *_attention_kernels(law.inputs)]
     return list(dict.fromkeys(kernel.name for kernel in kernels if kernel.status == "assumed"))
 
@@ -59,10 +66,11 @@ def _hardware(law: KernelStepLaw) -> list[str]:
             )
         elif weights.kernels == "fp4":
             lines.append(f"{role} weights in {inputs.weights} use FP4 math, for which no kernel was measured.")
-    if inputs.imbalance.assumed and inputs.spec.num_experts:
+    if any(group.imbalance.assumed for group in inputs.groups) and inputs.spec.num_experts:
         # Skew sets how many experts a step touches, so it matters for sliced experts as well.
         law_of_load = f"{inputs.imbalance.law} (alpha {inputs.imbalance.alpha:g})"
-        lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, without load balancing.")
+        balanced = "before" if inputs.imbalance.eplb is not None else "without"
+        lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, {balanced} load balancing.")
     return lines
 
 

@@ -44,7 +44,8 @@ def draft_inputs(inputs: LawInputs, queries: int) -> LawInputs:
     kept = chosen.mtp_linear == chosen.kept and chosen.mtp_routed_experts == chosen.kept
     owners = (0,) if inputs.spec.indexer_layers else ()
     spec = replace(inputs.spec, num_layers=1, num_dense_layers=0, indexer_layers=owners)
-    return replace(inputs, spec=spec, weights="bf16" if kept else inputs.weights, queries=queries, drafting=True)
+    weights = "bf16" if kept else inputs.weights
+    return replace(inputs, spec=spec, weights=weights, queries=queries, drafting=True, layer_groups=())
 
 
 def draft_parts(inputs: LawInputs, host_overhead_s: float, host_status: str, *, indexer: bool) -> LawParts:

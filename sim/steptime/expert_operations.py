@@ -2,33 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from sim.llm.formats import weight_format
 from sim.steptime.collectives import GatherScatter
 from sim.steptime.dispatch import LowLatency, Normal
+from sim.steptime.eplb import Rebalancing
 from sim.steptime.experts import GroupedExperts, RoutedExperts
 from sim.steptime.imbalance import HottestRank
-from sim.steptime.inputs import LawInputs
+from sim.steptime.inputs import LawInputs, Phase
 from sim.steptime.kernels import engine_kernel
-from sim.steptime.operation import TokenOperation
-
-Phase = Literal["decode", "prefill"]
+from sim.steptime.kernels import kernel as kernel_of
+from sim.steptime.layer_groups import LayerGroup
+from sim.steptime.operation import Cost, TokenOperation
+from sim.steptime.routing import mean_loads
 
 
 def expert_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
     """Routed experts, by tokens of all ranks."""
-    spec, layout, weights = inputs.spec, inputs.layout, inputs.routed
+    spec, weights = inputs.spec, inputs.routed
     if not spec.num_experts:
         return ()
     wide = "wide_" if inputs.spreads_tokens else ""
-    kernel = engine_kernel(inputs.engine, f"experts_{wide}{phase}_{weights.kernels}")
+    kernel = engine_kernel(inputs.engine, f"experts_{wide}{inputs.dispatch_phase(phase)}_{weights.kernels}")
     width = _slice_width(inputs)
     grouped = GroupedExperts(kernel, weights, spec.expert_hidden_size, width, inputs.hardware.hbm_bytes_per_s)
+    groups = inputs.groups
+    return tuple(
+        TokenOperation(
+            "routed experts" if len(groups) == 1 else f"routed experts, {group.imbalance}",
+            group.layers,
+            kernel,
+            RoutedExperts(grouped, hottest_rank_of(inputs, group)).cost,
+        )
+        for group in groups
+    )
+
+
+def hottest_rank_of(inputs: LawInputs, group: LayerGroup) -> HottestRank:
+    """Load of the hottest GPU in the layers of a group."""
+    spec, layout = inputs.spec, inputs.layout
     ranks = layout.expert_parallel_size
     slots = (spec.num_experts + layout.redundant_experts) / ranks
-    hottest = HottestRank(spec.num_experts, spec.num_experts_per_token, ranks, slots, inputs.imbalance)
-    return (TokenOperation("routed experts", spec.num_moe_layers, kernel, RoutedExperts(grouped, hottest).cost),)
+    return HottestRank(spec.num_experts, spec.num_experts_per_token, ranks, slots, group.imbalance)
+
+
+def amortised_operations(inputs: LawInputs) -> tuple[TokenOperation, ...]:
+    """What happens once in many steps and is spread over them, by tokens of all ranks: placing experts anew."""
+    return tuple(_rebalancing(inputs, group) for group in inputs.groups if group.imbalance.eplb is not None)
+
+
+def _rebalancing(inputs: LawInputs, group: LayerGroup) -> TokenOperation:
+    eplb, moving = group.imbalance.eplb, rebalancing_of(inputs)
+    assert eplb is not None
+    routing, interval = hottest_rank_of(inputs, group).routing, eplb.step_interval
+
+    def cost(tokens: int) -> Cost:
+        return moving.cost(mean_loads(routing, max(1, tokens)).received, interval)
+
+    own = "" if len(inputs.groups) == 1 else f", {group.imbalance}"
+    name = f"EPLB rebalance, amortised over {interval:,} steps{own}"
+    return TokenOperation(name, group.layers, moving.kernel, cost)
+
+
+def rebalancing_of(inputs: LawInputs) -> Rebalancing:
+    """What moving experts of one layer costs."""
+    nodes = -(-inputs.layout.stage_gpus // inputs.hardware.gpus_per_node)
+    expert_bytes = 3.0 * inputs.spec.expert_hidden_size * _slice_width(inputs) * inputs.routed.bytes_per_weight
+    return Rebalancing(kernel_of("expert_rebalance"), inputs.hardware, nodes, expert_bytes)
 
 
 def _slice_width(inputs: LawInputs) -> float:
@@ -57,7 +96,7 @@ def _exchanges(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
     nodes = -(-layout.stage_gpus // hardware.gpus_per_node)
     lines = []
     for name, value_bytes in (("dispatch", 1.0), ("combine", 2.0)):
-        kernel = engine_kernel(inputs.engine, f"{name}_{phase}")
+        kernel = engine_kernel(inputs.engine, f"{name}_{inputs.dispatch_phase(phase)}")
         shape = nodes, spec.num_experts_per_token, spec.expert_hidden_size, layout.tensor_parallel_size
         low_latency = "one_node_us" in kernel.values
         exchange = (

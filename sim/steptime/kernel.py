@@ -35,6 +35,7 @@ class LawParts:
     experts, network : shared operations by tokens of all lanes, and by tokens of the busiest lane; each for steps
         without and with prompt chunks.
     host_overhead_s : host time of a step and stage.
+    amortised : shared operations of one step in many, by tokens of all lanes, at their share of a step.
     host_status : status of that figure in the catalog, or `scenario` where the scenario sets it.
     """
 
@@ -45,6 +46,7 @@ class LawParts:
     network: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
     host_overhead_s: float
     host_status: str
+    amortised: tuple[TokenOperation, ...] = ()
 
 
 class KernelStepLaw:
@@ -64,6 +66,7 @@ class KernelStepLaw:
         self._per_token: dict[int, float] = {}
         self._per_logit: dict[int, float] = {}
         self._decode: dict[int, DecodeCoefficients] = {}
+        self._amortised: dict[int, float] = {}
         self._experts: tuple[dict[int, float], dict[int, float]] = ({}, {})
         self._network: tuple[dict[int, float], dict[int, float]] = ({}, {})
 
@@ -108,7 +111,8 @@ class KernelStepLaw:
         network_s = self._network[prefill].get(busiest_lane_tokens)
         if network_s is None:
             network_s = _remember(self._network[prefill], busiest_lane_tokens, self.parts.network[prefill])
-        return self.host_s + experts_s + network_s
+        seconds = self.host_s + experts_s + network_s
+        return seconds + self._amortised_s(total_tokens) if self.parts.amortised else seconds
 
     def lane_operations(self, tokens: int, logits: int) -> list[Operation]:
         """Lane operations without attention, for the breakdown."""
@@ -119,9 +123,13 @@ class KernelStepLaw:
         """Shared operations, for the breakdown."""
         lines = [operation.explain(total_tokens) for operation in self.parts.experts[prefill]]
         lines += [operation.explain(busiest_lane_tokens) for operation in self.parts.network[prefill]]
+        lines += [operation.explain(total_tokens) for operation in self.parts.amortised]
+        return [*lines, self.host_operation()]
+
+    def host_operation(self) -> Operation:
+        """Host overhead of a step, for the breakdown."""
         stages = self.inputs.layout.pipeline_parallel_size
-        status = self.parts.host_status
-        return [*lines, Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", status)]
+        return Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", self.parts.host_status)
 
     def _attention(self, seqs: int) -> DecodeCoefficients:
         """Attention coefficients of a pure decode step."""
@@ -141,13 +149,22 @@ class KernelStepLaw:
 
     def _fixed_s(self, tokens: int, logits: int) -> float:
         """Lane seconds beside attention."""
+        return self._token_s(tokens) + self._logit_s(logits)
+
+    def _token_s(self, tokens: int) -> float:
+        """Lane seconds of what runs once per token, beside attention."""
         token_s = self._per_token.get(tokens)
-        if token_s is None:
-            token_s = _remember(self._per_token, tokens, self.parts.per_token)
+        return _remember(self._per_token, tokens, self.parts.per_token) if token_s is None else token_s
+
+    def _logit_s(self, logits: int) -> float:
+        """Lane seconds of head and sampling."""
         logit_s = self._per_logit.get(logits)
-        if logit_s is None:
-            logit_s = _remember(self._per_logit, logits, self.parts.per_logit)
-        return token_s + logit_s
+        return _remember(self._per_logit, logits, self.parts.per_logit) if logit_s is None else logit_s
+
+    def _amortised_s(self, total_tokens: int) -> float:
+        """Shared seconds of what happens once in many steps."""
+        seconds = self._amortised.get(total_tokens)
+        return _remember(self._amortised, total_tokens, self.parts.amortised) if seconds is None else seconds
 
 
 def _remember(memo: dict[int, float], tokens: int, operations: tuple[TokenOperation, ...]) -> float:

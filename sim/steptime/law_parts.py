@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.steptime.attention_choice import attention_law
-from sim.steptime.expert_operations import expert_operations, network_operations
+from sim.steptime.expert_operations import amortised_operations, expert_operations, network_operations
 from sim.steptime.inputs import LawInputs
 from sim.steptime.kernel import LawParts
 from sim.steptime.rank_operations import logit_operations, rank_operations
@@ -19,4 +19,5 @@ def law_parts(inputs: LawInputs, host_overhead_s: float, host_status: str) -> La
         network=(network_operations(inputs, "decode"), network_operations(inputs, "prefill")),
         host_overhead_s=host_overhead_s,
         host_status=host_status,
+        amortised=amortised_operations(inputs),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.law import DecodeCoefficients
+from sim.steptime.speculative import SpeculativeStepLaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,21 @@ class ServedStepLaw:
             return host_s + constants.prefill_overhead_s + constants.expert_prefill_time_factor * kernel_s
         return host_s + constants.expert_decode_time_factor * kernel_s
 
+
+class ServedDraftingLaw(ServedStepLaw):
+    """`sim.steptime.law.DraftingLaw` of a kernel law that drafts."""
+
+    def __init__(self, kernels: SpeculativeStepLaw, constants: EngineConstants) -> None:
+        super().__init__(kernels, constants)
+        self._drafts_s = kernels.drafts_s
+
     def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
-        """Shared seconds of drafts after the first, for a kernel law that drafts."""
-        seconds: float = self.kernels.drafts_s(total_seqs, busiest_lane_seqs)  # type: ignore[attr-defined]
-        return self.constants.expert_decode_time_factor * seconds
+        """Seconds that all lanes spend together on the drafts after the first."""
+        return self.constants.expert_decode_time_factor * self._drafts_s(total_seqs, busiest_lane_seqs)
+
+
+def served_law(kernels: KernelStepLaw, constants: EngineConstants) -> ServedStepLaw:
+    """The law of an engine that runs these kernels; it drafts where they do."""
+    if isinstance(kernels, SpeculativeStepLaw):
+        return ServedDraftingLaw(kernels, constants)
+    return ServedStepLaw(kernels, constants)

@@ -35,8 +35,11 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
         yield f"speculation.{speculation.curve}.acceptance_length_{drafts}", speculation.fact
     for kernel in assumed_kernels(built.law):
         yield from _rows("kernels", kernel, without=("family",))
-    if built.law.inputs.imbalance.assumed and built.planned.spec.num_experts:
+    groups = built.law.inputs.groups
+    if any(group.imbalance.assumed for group in groups) and built.planned.spec.num_experts:
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
+    if groups[0].imbalance.eplb is not None:
+        yield from _rows("kernels", "expert_load_balancing", only=groups[0].imbalance.eplb.assumed or ("",))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)
     yield from workload_facts(scenario.workload).items()

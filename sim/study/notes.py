@@ -9,6 +9,7 @@ from sim.engine.cluster import Outcome
 from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
+from sim.simulation.engine_rules import marked
 from sim.steptime.caveats import law_caveats
 from sim.units import DAY_S, HOUR_S
 from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
@@ -25,12 +26,12 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     yield from _season(scenario)
     yield from _price(scenario, found)
     yield from _speculation(found)
-    yield from _extrapolation(found, outcomes)
+    yield from _extrapolation(scenario, found, outcomes)
     yield from _replications(scenario, outcomes)
     yield from _faults(scenario, outcomes)
 
 
-def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Where the step-time law left the range of its measurements, at the busiest sampled instant and mean context."""
     assert found.built is not None
     ranks = found.built.cluster.replicas * found.built.cluster.limits.data_parallel_size
@@ -46,6 +47,8 @@ def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     )
     for caveat in caveats:
         yield f"Step times: {caveat}"
+    for sentence in marked(scenario, found.planned.layout):
+        yield f"Engine: {sentence}"
 
 
 def _replications(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
