@@ -5,8 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
+SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
+Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
+CapacityPolicy = Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"]
 RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTokenRatio:
+    """SGLang's estimate of the share of `max_tokens` that requests will still generate.
+
+    Attributes
+    ----------
+    initial, minimum : ratio at the start, and the least to which it falls.
+    decay : fall per step that only decodes.
+    clip_tokens : most tokens that are expected of one request.
+    retract_steps : steps that the batch is to go on after a retraction, in the ratio that follows it.
+    """
+
+    initial: float
+    minimum: float
+    decay: float
+    clip_tokens: int
+    retract_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,14 @@ class EngineLimits:
         need, not just its first chunk. Without it, a cache full of half-computed prompts preempts itself over and over.
     enable_prefix_caching : keep the KV of requests that have left, for others with the same leading tokens.
     affinity_guard : requests that a rank may have more than the least loaded one and still be chosen for its cache.
+    scheduler : whose rules of admission and preemption are followed.
+    capacity_scheduler_policy : which of TensorRT-LLM's; for that scheduler only.
+    new_token_ratio : for SGLang's scheduler, which needs it.
+    max_tokens : output limit that clients send with every request, as far as its own output is not longer; 0 for the
+        length of the output itself.
+    kv_watermark_frac : share of the blocks that admission leaves free, unless nobody runs.
+    priority_preemption_threshold : a waiting request may displace running ones whose priority is more than this above
+        its own; None for never. Needs the policy `priority`.
     """
 
     max_num_seqs: int
@@ -39,6 +68,12 @@ class EngineLimits:
     scheduler_reserve_full_isl: bool = False
     enable_prefix_caching: bool = False
     affinity_guard: int = 8
+    scheduler: Scheduler = "vllm"
+    capacity_scheduler_policy: CapacityPolicy = "GUARANTEED_NO_EVICT"
+    new_token_ratio: NewTokenRatio | None = None
+    max_tokens: int = 0
+    kv_watermark_frac: float = 0.0
+    priority_preemption_threshold: int | None = None
 
     @property
     def longest_request_tokens(self) -> int:
