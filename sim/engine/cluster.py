@@ -18,6 +18,7 @@ from sim.engine.plan import ClusterPlan
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
+from sim.engine.request import Request
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
 from sim.steptime.law import StepLaw
@@ -185,7 +186,7 @@ class Cluster:
 
     def _unfinished_s(self, now: float) -> float:
         """Sojourn so far of everybody still here, summed one by one."""
-        here = [
+        here: list[Request] = [
             request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)
         ]
         here += self.clients.backing_off

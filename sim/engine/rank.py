@@ -59,8 +59,10 @@ class Rank:
         "_limits",
         "_newest",
         "_preempted_step",
+        "_pressing_step",
         "_record",
         "_reserve",
+        "_retracts",
         "_watermark",
         "admission",
         "blocks",
@@ -85,9 +87,11 @@ class Rank:
     ) -> None:
         self._limits = limits
         self._fcfs = limits.scheduling_policy == "fcfs"
-        self._newest = limits.scheduler != "sglang" and limits.scheduling_policy != "priority"
+        self._retracts = limits.scheduler == "sglang"
+        self._newest = not self._retracts and limits.scheduling_policy != "priority"
         self._watermark = int(limits.kv_watermark_frac * limits.num_kv_blocks)
         self._displaced_priority = 0
+        self._pressing_step = -1
         self._preempted_step = -1
         self.held = held
         self._record = record
@@ -96,7 +100,7 @@ class Rank:
         self.admission: Admission | None = admission_of(limits, self.blocks)
         self._reserve = limits.scheduler_reserve_full_isl or self.admission is not None
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
-        self.waiting = self._line()
+        self.waiting: Line = self._line()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
@@ -129,7 +133,9 @@ class Rank:
             self.admission.clear(step)
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
-        self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
+        self._preempted_step = (
+            self._pressing_step
+        ) = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
     def settle(self, now_s: float) -> None:
@@ -189,8 +195,8 @@ class Rank:
         if self.admission is not None and any(lane.chunks for lane in self.lanes):
             self.admission.chunked(step)
         self.safe_until = self.blocks.safe_until()
-        if self._preempted_step == step:
-            self.safe_until = step + 1  # it may return in the very next step
+        if step in (self._preempted_step, self._pressing_step):
+            self.safe_until = step + 1  # it may return, or make way, in the very next step
 
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
@@ -306,8 +312,13 @@ class Rank:
             if short_tokens <= 0.0:
                 break
         if not leaving or short_tokens > 0.0:
+            if leaving and self._retracts:  # what is short falls with the new-token ratio
+                self._pressing_step = step
             return False
         for request in leaving:
+            lane = request.lane
+            assert lane is not None
+            lane.budget_tokens += 1 if request.state is State.DECODE else lane.chunk_tokens(request)
             self._preempt(request, step, now_s)
         self._displaced_priority = leaving[-1].priority
         return True
@@ -336,7 +347,7 @@ class Rank:
     def _preempt(self, request: Request, step: int, now_s: float) -> None:
         """Put a running request back into the queue; its tokens are computed again later.
 
-        It goes to the head, in SGLang to the end; under the policy `priority` where its class stands.
+        It goes to the head, or where its class stands. SGLang puts it at the end and forgets the KV of its output.
         """
         wasted = request.computed_tokens - request.hit_tokens
         if self.cache is not None:
@@ -346,7 +357,7 @@ class Rank:
             stored = request.join_context - 1 + step - request.join_step
             request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
         request.queued_s = now_s
-        self.drop(request, step)
+        self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step
         request.preemptions += 1
         path = request.path
@@ -356,13 +367,13 @@ class Rank:
         self._record.preempted(wasted, request.target_tokens if self.cache is None else 0)
         request.computed_tokens = request.hit_tokens = 0
         request.state = State.WAITING
-        if self._limits.scheduler == "sglang":
+        if self._retracts:
             self.waiting.append(request)
         else:
             self.waiting.appendleft(request)
 
-    def drop(self, request: Request, step: int) -> None:
-        """Take a running request out of its lane and free its blocks."""
+    def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
+        """Take a running request out of its lane and free its blocks; a cache keeps its output only if asked to."""
         lane = request.lane
         assert lane is not None
         if self.admission is not None and request.state is State.DECODE:
@@ -382,7 +393,7 @@ class Rank:
             else:
                 self.blocks.stop(request.join_step, stored)
                 blocks = -(-(stored + decoded) // self.blocks.block_size)
-                held.cached_tokens -= self.cache.release(request, stored + decoded, blocks)
+                held.cached_tokens -= self.cache.release(request, stored + decoded, blocks, keep_output=keep_output)
             lane.leave(request, step)
         else:
             self.give(request, step)

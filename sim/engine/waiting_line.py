@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -10,12 +10,10 @@ from sim.engine.plan import SchedulingPolicy
 from sim.engine.request import Request
 
 
-class Line(Protocol):
+class Line(Iterable[Request], Protocol):
     """What a rank asks of its queue; a deque serves where the order is that of arrival."""
 
     def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Request]: ...
 
     def append(self, request: Request, /) -> None:
         """Take a request that is new here."""
