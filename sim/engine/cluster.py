@@ -21,6 +21,7 @@ from sim.engine.replica import Replica
 from sim.engine.request import Request
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_limits import TenantLimits
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -87,6 +88,7 @@ class Cluster:
             load.concurrency,
             load.think_s,
             plan.max_requests,
+            TenantLimits(plan.tenant_limits) if plan.tenant_limits else None,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         self.replicas = [
@@ -104,7 +106,11 @@ class Cluster:
             self.clients.lost,
         )
         self.router = Router(
-            plan.router, self.replicas, streams, plan.limits.affinity_guard * plan.limits.data_parallel_size
+            plan.router,
+            self.replicas,
+            streams,
+            plan.limits.affinity_guard * plan.limits.data_parallel_size,
+            plan.prefix_hash,
         )
 
     def run(self, progress: Callable[[float], None] | None = None, samples: int = SAMPLES) -> Outcome:

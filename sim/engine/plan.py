@@ -8,7 +8,9 @@ from typing import Literal
 SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
 Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
 CapacityPolicy = Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"]
-RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
+RouterPolicy = Literal[
+    "round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "prefix_hash", "session_sticky"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,40 @@ class ServiceLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantLimit:
+    """Limits of one tenant.
+
+    Attributes
+    ----------
+    tenant : its index, or None for every tenant that is not named, each on its own.
+    max_concurrent_requests : attempts inside the cluster at a time.
+    rate_rps, burst : attempts per second in the long run, and how many may come at once.
+    tokens_per_min : prompt and output tokens of the attempts let in, per minute in the long run; as many may come at
+        once. A request of more tokens than that passes when the bucket is full, and leaves it in debt.
+    """
+
+    tenant: int | None
+    max_concurrent_requests: float = float("inf")
+    rate_rps: float = float("inf")
+    burst: float = 1.0
+    tokens_per_min: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixHash:
+    """Consistent hashing of prompts with bounded loads.
+
+    Attributes
+    ----------
+    tokens : leading tokens of the prompt that are hashed.
+    load_factor : most unfinished requests of a replica, over the mean, for it to be chosen.
+    """
+
+    tokens: int = 256
+    load_factor: float = 1.25
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterPlan:
     """Everything about one run but the workload and the step law."""
 
@@ -166,3 +202,5 @@ class ClusterPlan:
     max_requests: int | None = None
     record_requests: bool = False
     coalesce: bool = True
+    tenant_limits: tuple[TenantLimit, ...] = ()
+    prefix_hash: PrefixHash = field(default_factory=PrefixHash)
