@@ -60,7 +60,7 @@ class EngineSection(Section):
     kv_watermark_frac: Annotated[float, Field(strict=True, ge=0.0, le=0.9)] = 0.0
     """Share of the KV blocks that admission leaves free."""
     scheduling_policy: Literal["fcfs", "shortest_prefill", "priority"] = "fcfs"
-    """Order of waiting requests; `priority`: by class, lower first, then by arrival, and the last of it is preempted."""
+    """Order of waiting requests; `priority`: by class, lower first, then by arrival; the last of it is preempted."""
     priority_preemption_threshold: CountOrZero | None = None
     """Waiting requests displace running ones whose priority is higher by more than this; without it, never."""
     scheduler_reserve_full_isl: bool = True
