@@ -13,6 +13,7 @@ QUICK = {
     "load_curve": ["--points", "0.3,1.2", "--replications", "2", "--horizon-s", "1500"],
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
+    "compare_routers": ["--replicas", "2", "--sessions", "8", "--replications", "2", "--horizon-s", "2400"],
 }
 
 
@@ -38,6 +39,18 @@ def test_the_load_curve_ends_past_the_knee(root: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(tmp_path / "load_curve.csv")
     assert frame.groupby("rate_rps")["status"].first().tolist() == ["completed", "over_capacity"]
     assert "Capacity within the service level: between" in done.stdout
+
+
+def test_looking_at_the_cache_beats_looking_at_load(root: Path, tmp_path: Path) -> None:
+    """Agents on two replicas: affinity and stickiness find more and start sooner than taking turns."""
+    done = run(root, "compare_routers", "--out", str(tmp_path), *QUICK["compare_routers"])
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "compare_routers.csv").pivot_table(
+        index="scenario", columns="metric", values="value"
+    )
+    for policy in ("prefix_affinity", "session_sticky"):
+        assert frame.loc[policy, "prefix_hit_frac"] > frame.loc["round_robin", "prefix_hit_frac"]
+        assert frame.loc[policy, "ttft_mean_s"] < frame.loc["round_robin", "ttft_mean_s"]
 
 
 def test_what_cannot_be_run_is_one_sentence(root: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -107,7 +108,8 @@ def test_seats_are_given_back_whatever_happens(case: Case) -> None:
 
 
 def scenario(**limit: object) -> sim.Scenario:
-    return sim.load("scenarios/glm52_fp8_8xh200.yaml").with_({"router.tenant_limits": [limit]})
+    path = Path(__file__).parents[2] / "scenarios" / "glm52_fp8_8xh200.yaml"
+    return sim.load(path).with_({"router.tenant_limits": [limit]})
 
 
 def test_names_become_indices() -> None:
