@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 SIZE: Final = (11.0, 3.6)
 PERCENT: Final = 100.0
 PANELS: Final = (
-    ("prefix_hit_frac", "Prompt tokens found in the prefix cache", "%"),
-    ("ttft_p95_s", "Time to first token, 95th percentile", "TTFT (s)"),
-    ("ttft_p99_s", "Time to first token, 99th percentile", "TTFT (s)"),
+    ("prefix_hit_frac", "Prompt found in the prefix cache", "%"),
+    ("ttft_p95_s", "TTFT, 95th percentile", "s"),
+    ("ttft_p99_s", "TTFT, 99th percentile", "s"),
 )
 
 
