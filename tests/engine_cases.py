@@ -10,7 +10,7 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, NewTokenRatio, RepairLaw
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -127,7 +127,11 @@ class Case:
     def draws(self) -> Iterator[RequestDraw]:
         """Its requests; they share prefixes where the cluster caches them."""
         make = shared_draws if self.plan.limits.enable_prefix_caching else draws
-        return make(self.seed, self.rate_rps, self.count, self.max_input, self.max_output)
+        made = make(self.seed, self.rate_rps, self.count, self.max_input, self.max_output)
+        if self.plan.limits.scheduling_policy != "priority":
+            return made
+        classes = Streams(self.seed).generator("classes")
+        return (draw._replace(priority=int(classes.integers(0, 4))) for draw in made)
 
     def run(self, *, coalesce: bool = True, **changes: object) -> Outcome:
         """Run it; identities are asserted inside."""
@@ -137,12 +141,41 @@ class Case:
 
 
 @st.composite
+def engine_rules(draw: st.DrawFn) -> dict[str, object]:
+    """Rules of admission and preemption of any engine, with constants small enough to matter here."""
+    policy = draw(st.sampled_from(["fcfs", "shortest_prefill", "priority", "priority"]))
+    initial = draw(st.sampled_from([0.7, 0.31]))
+    return {
+        "scheduler": draw(st.sampled_from(["vllm", "sglang", "sglang", "tensorrt-llm"])),
+        "capacity_scheduler_policy": draw(st.sampled_from(["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"])),
+        "scheduling_policy": policy,
+        "new_token_ratio": NewTokenRatio(
+            initial=initial,
+            minimum=0.14 * initial,
+            decay=0.86 * initial / draw(st.sampled_from([600, 17])),
+            clip_tokens=draw(st.sampled_from([4096, 23])),
+            retract_steps=draw(st.sampled_from([20, 3])),
+        ),
+        "max_tokens": draw(st.sampled_from([0, 0, 50, 5000])),
+        "kv_watermark_frac": draw(st.sampled_from([0.0, 0.0, 0.1])),
+        "priority_preemption_threshold": draw(st.sampled_from([None, 0, 1])) if policy == "priority" else None,
+    }
+
+
+@st.composite
 def cases(
-    draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False, drafting: bool = False
+    draw: st.DrawFn,
+    *,
+    faults: bool = False,
+    tight: bool = False,
+    caching: bool = False,
+    drafting: bool = False,
+    flavours: bool = False,
 ) -> Case:
     """Random clusters: `tight` gives a KV pool barely larger than one request, `faults` injects node failures.
 
     `caching` turns the prefix cache on, for requests that begin alike; `drafting` turns speculative decoding on.
+    `flavours` draws the rules of every engine, and requests of several classes.
     """
     drafts = draw(st.integers(1, 4)) if drafting else 0
     parts = draw(st.integers(1, 7)) if drafting else 1
@@ -167,6 +200,8 @@ def cases(
         num_speculative_tokens=drafts,
         acceptance_length=acceptance_length,
     )
+    if flavours:
+        limits = replace(limits, **draw(engine_rules()))
     routers = ["round_robin", "least_outstanding", "power_of_two"]
     if caching:
         routers += ["prefix_affinity", "session_sticky"]

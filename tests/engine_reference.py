@@ -40,6 +40,8 @@ class Job:
     names: list[Block] = field(default_factory=list)
     known: list[Block] = field(default_factory=list)
     joined: int = 0
+    priority: int = 0
+    ticket: int = 0
 
     def __post_init__(self) -> None:
         self.target = self.input_tokens
@@ -61,6 +63,8 @@ class Rank:
     waiting: list[Job] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
     cache: NaiveCache = field(default_factory=NaiveCache)
+    ratio: float = 0.0
+    fallen: int = 0
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -91,13 +95,18 @@ class Reference:
     prefilled_tokens: int = 0
     evicted_blocks: int = 0
     joins: int = 0
+    tickets: int = 0
 
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
+        self.sglang = self.limits.scheduler == "sglang"
+        self.no_evict = (
+            self.limits.scheduler == "tensorrt-llm" and self.limits.capacity_scheduler_policy == "GUARANTEED_NO_EVICT"
+        )
 
     def run(self, draws: Sequence[RequestDraw]) -> None:
         """Serve all draws to the end."""
-        jobs = [Job(draw.arrival_s, draw.input_tokens, draw.output_tokens) for draw in draws]
+        jobs = [Job(draw.arrival_s, draw.input_tokens, draw.output_tokens, priority=draw.priority) for draw in draws]
         if self.limits.enable_prefix_caching:
             for job, draw in zip(jobs, draws, strict=True):
                 job.name(draw, self.limits.block_size)
@@ -135,7 +144,15 @@ class Reference:
         load = {id(rank): len(rank.running) + len(rank.waiting) for rank in self.ranks}
         least = min(load.values())
         ranks = [rank for rank in self.ranks if load[id(rank)] <= least + self.limits.affinity_guard]
-        max(ranks, key=lambda rank: (self.found(rank, job), -load[id(rank)])).waiting.append(job)
+        rank = max(ranks, key=lambda rank: (self.found(rank, job), -load[id(rank)]))
+        if not load[id(rank)] and self.sglang:
+            self.set_ratio(rank, self.limits.new_token_ratio.initial)
+        self.append(rank, job)
+
+    def append(self, rank: Rank, job: Job) -> None:
+        self.tickets += 1
+        job.ticket = self.tickets
+        rank.waiting.append(job)
 
     # ---- the prefix cache ---------------------------------------------------------------------------------------
 
@@ -196,26 +213,47 @@ class Reference:
         preempted = False
         self.fit(rank)
         while self.free(rank) < 0:
-            self.preempt(rank)
+            self.preempt(rank, self.victim(rank))
             preempted = True
+        if preempted and self.sglang:
+            decoding = [job for job in rank.running if job.state == "decode"]
+            progress = sum(job.out for job in decoding) + self.limits.new_token_ratio.retract_steps * len(decoding)
+            self.set_ratio(rank, min(1.0, progress / (sum(self.limit(job) for job in decoding) + 1)))
+        retracted = preempted
         lanes = range(self.limits.pipeline_parallel_size)
         width = 1 + self.limits.num_speculative_tokens
         budget = [self.limits.max_num_batched_tokens - width * len(rank.members(lane, "decode")) for lane in lanes]
         for lane in lanes:
             for job in rank.members(lane, "prefill"):
-                if budget[lane] <= 0 or job not in rank.running:
+                if budget[lane] <= 0:
+                    break
+                if job not in rank.running:
                     continue
                 chunk = min(job.target - job.stored, budget[lane])
                 while self.more_blocks(job, chunk) > self.free(rank) and job in rank.running:
-                    self.preempt(rank)
+                    self.preempt(rank, self.victim(rank))
                     preempted = True
                 if job not in rank.running:
                     break
                 self.take(job, chunk)
                 budget[lane] -= chunk
-        while rank.waiting and not preempted and len(rank.running) < self.limits.max_num_seqs:
+        if not preempted:
+            self.admit(rank, budget, now)
+        if self.sglang and not retracted and not any(job.chunk for job in rank.running):
+            rank.fallen += 1
+
+    def admit(self, rank: Rank, budget: list[int], now: float) -> None:
+        gone: list[Job] = []  # displaced in this step
+        while rank.waiting:
+            seats = self.limits.max_num_seqs - len(rank.running)
+            if not seats:
+                went = self.displaced(rank, self.head(rank), 0.0, budget)
+                if not went:
+                    return
+                gone += went
+                continue
             lane = min(
-                lanes,
+                range(len(budget)),
                 key=lambda lane: (
                     budget[lane] <= 0,
                     len(rank.members(lane, "decode")) + len(rank.members(lane, "prefill")),
@@ -223,19 +261,19 @@ class Reference:
             )
             if budget[lane] <= 0:
                 return
-            job = rank.waiting[0]
-            if self.limits.scheduling_policy == "shortest_prefill":
-                job = min(rank.waiting, key=lambda job: job.target)
+            job = self.head(rank)
+            if gone and job.priority >= min(other.priority for other in gone):
+                return
             found = job.names[: self.found(rank, job)]
             stored = len(found) * self.limits.block_size
             chunk = min(job.target - stored, budget[lane])
-            needed = self.blocks_of(chunk)
-            if self.limits.scheduler_reserve_full_isl:
-                under_way = [other for other in rank.running if other.state == "prefill"]
-                needed = self.blocks_of(job.target - stored)
-                needed += sum(self.more_blocks(other, other.target - other.stored) for other in under_way)
-            if needed + sum(block in rank.cache.idle for block in found) > self.free(rank):
-                return
+            short = self.short_tokens(rank, job, found, chunk) if rank.running else 0.0
+            if short > 0.0:
+                went = self.displaced(rank, job, short, budget)
+                if not went:
+                    return
+                gone += went
+                continue
             rank.cache.hold(found)
             job.known, job.blocks, job.stored = list(found), len(found), stored
             self.hit_tokens += stored
@@ -246,6 +284,91 @@ class Reference:
                 job.scheduled_s = now
             self.take(job, chunk)
             budget[lane] -= chunk
+
+    def head(self, rank: Rank) -> Job:
+        if self.limits.scheduling_policy == "shortest_prefill":
+            return min(rank.waiting, key=lambda job: job.target)
+        if self.limits.scheduling_policy == "priority":
+            return min(rank.waiting, key=lambda job: (job.priority, job.ticket))
+        return rank.waiting[0]
+
+    # ---- what the engines ask for -------------------------------------------------------------------------------
+
+    def short_tokens(self, rank: Rank, job: Job, found: list[Block], chunk: int) -> float:
+        """Tokens that lack before a job may be admitted beside those who run."""
+        size = self.limits.block_size
+        stored = len(found) * size
+        prefilling = [other for other in rank.running if other.state == "prefill"]
+        promised = sum(self.more_blocks(other, other.target - other.stored) for other in prefilling)
+        idle = sum(block in rank.cache.idle for block in found)
+        needed = self.blocks_of(chunk)
+        if self.limits.scheduler_reserve_full_isl or self.sglang or self.no_evict:
+            needed = self.blocks_of(job.target - stored) + promised
+        watermark = int(self.limits.kv_watermark_frac * self.limits.num_kv_blocks)
+        short = float((needed + idle + watermark - self.free(rank)) * size)
+        if self.no_evict:
+            owed = sum(self.final_blocks(other) - other.blocks for other in rank.running)
+            needed = self.final_blocks(job) - len(found) + idle + owed
+            short = max(short, float((needed - self.limits.num_kv_blocks + self.held(rank)) * size))
+        if self.sglang:
+            wanted = job.target - stored + idle * size + promised * size
+            wanted += sum(self.further(other) + size for other in (job, *prefilling))
+            decoding = [other for other in rank.running if other.state == "decode"]
+            room = self.free(rank) * size - self.current_ratio(rank) * sum(self.further(other) for other in decoding)
+            if wanted >= room:
+                short = max(short, wanted - room + 1.0)
+        return short
+
+    def limit(self, job: Job) -> int:
+        most = self.limits.longest_request_tokens - job.input_tokens
+        return min(max(job.output_tokens, self.limits.max_tokens), most)
+
+    def further(self, job: Job) -> int:
+        return min(self.limit(job) - job.out, self.limits.new_token_ratio.clip_tokens)
+
+    def final_blocks(self, job: Job) -> int:
+        return -(-(job.input_tokens + self.limit(job) - 1) // self.limits.block_size)
+
+    def set_ratio(self, rank: Rank, ratio: float) -> None:
+        rank.ratio, rank.fallen = ratio, 0
+
+    def current_ratio(self, rank: Rank) -> float:
+        law = self.limits.new_token_ratio
+        return max(rank.ratio - rank.fallen * law.decay, law.minimum) if rank.fallen else rank.ratio
+
+    # ---- who gives way ------------------------------------------------------------------------------------------
+
+    def victim(self, rank: Rank) -> Job:
+        by_class = self.limits.scheduling_policy == "priority"
+        decoding = [job for job in rank.running if job.state == "decode"]
+        if self.sglang and decoding:
+            order = sorted(
+                decoding, key=lambda job: (-job.priority if by_class else 0, job.out, -job.input_tokens), reverse=True
+            )
+            return order[-1]
+        if by_class and not self.sglang:
+            return max(rank.running, key=lambda job: (job.priority, job.ticket))
+        return rank.running[-1]
+
+    def displaced(self, rank: Rank, urgent: Job, short: float, budget: list[int]) -> list[Job]:
+        """Preempt running jobs of lower classes, lowest and latest first, if enough comes free; who went."""
+        threshold = self.limits.priority_preemption_threshold
+        if threshold is None:
+            return []
+        order = sorted(rank.running, key=lambda job: (job.priority, job.ticket), reverse=True)
+        leaving: list[Job] = []
+        for job in order:
+            if job.priority - urgent.priority <= threshold or (leaving and short <= 0.0):
+                break
+            leaving.append(job)
+            blocks = self.final_blocks(job) if self.no_evict else job.blocks
+            short -= blocks * self.limits.block_size
+        if short > 0.0:
+            return []
+        for job in leaving:
+            budget[job.lane] += 1 if job.state == "decode" else job.chunk
+            self.preempt(rank, job)
+        return leaving
 
     def more_blocks(self, job: Job, chunk: int) -> int:
         return self.blocks_of(job.stored + chunk) - job.blocks
@@ -258,15 +381,21 @@ class Reference:
         job.blocks += self.more_blocks(job, chunk)
         job.chunk = chunk
 
-    def preempt(self, rank: Rank) -> None:
+    def preempt(self, rank: Rank, job: Job) -> None:
         self.fit(rank)
-        job = rank.running[-1]
-        self.let_go(rank, job)
-        rank.running.pop()
+        if self.sglang:
+            rank.cache.release(job.known)
+            job.known = []
+        else:
+            self.let_go(rank, job)
+        rank.running.remove(job)
         job.state, job.target = "waiting", job.input_tokens + job.out
         job.stored = job.blocks = job.chunk = 0
         job.preemptions += 1
-        rank.waiting.insert(0, job)
+        if self.sglang:
+            self.append(rank, job)
+        else:
+            rank.waiting.insert(0, job)
 
     # ---- one step -----------------------------------------------------------------------------------------------
 

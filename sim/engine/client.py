@@ -1,10 +1,10 @@
 """Clients: they send requests, wait, give up, and try again.
 
 Open load comes from an iterator of draws, one event each. Under closed load a new request follows each that ends. An
-attempt that meets no live replica, or is lost to a fault, or outlasts the request timeout, is repeated after an
-exponential back-off until `max_retries` is used up; then the request counts as failed (or abandoned, if the client
-gave up waiting). A caller of a closed loop pauses after a request that did not complete, so that an outage is not an
-endless loop at one instant.
+attempt that is over a limit of its tenant, meets no live replica, is lost to a fault, or outlasts the request timeout,
+is repeated after an exponential back-off until `max_retries` is used up; then the request counts as failed (or
+abandoned, if the client gave up waiting). A caller of a closed loop pauses after a request that did not complete, so
+that an outage is not an endless loop at one instant.
 
 Sessions come from the same iterator. The client asks a session for its next step when the one before is answered, and
 sends that call after its pause; sub-agents run side by side and are waited for. A call that finally fails, is refused,
@@ -25,6 +25,7 @@ from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_limits import TenantLimits
 from sim.errors import SimError
 from sim.workload.request import RequestDraw
 from sim.workload.sessions.call import Call
@@ -42,6 +43,7 @@ class Clients:
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
     done : called once no request is left and none will come.
+    limits : what the gateway lets tenants do, or None.
 
     Attributes
     ----------
@@ -61,6 +63,7 @@ class Clients:
         concurrency: int | None = None,
         think_s: float = 0.0,
         max_requests: int | None = None,
+        limits: TenantLimits | None = None,
     ) -> None:
         self._env = env
         self._policy = policy
@@ -73,6 +76,7 @@ class Clients:
         self._think_s = think_s
         self._response_s = policy.response_latency_s
         self._left = max_requests if max_requests is not None else -1
+        self._limits = limits
         self._router: Router | None = None
         self._next: RequestDraw | Session | None = None
         self._arrival = Alarm(env, CLIENT, self._arrive)
@@ -149,8 +153,15 @@ class Clients:
     def _attempt(self, request: Request, now: float) -> None:
         assert self._router is not None
         self._record.totals.attempts += 1
+        limits = self._limits
+        if limits is not None and not limits.admits(request, now):
+            self._record.totals.throttled += 1
+            self.retry(request, State.FAILED)
+            return
         replica = self._router.choose(request)
         if replica is None:
+            if limits is not None:
+                limits.ended(request)
             self.retry(request, State.FAILED)
             return
         request.replica = replica
@@ -165,8 +176,7 @@ class Clients:
     def retry(self, request: Request, otherwise: State) -> None:
         """Try again after a back-off, or end with the fate `otherwise` when no retry is left."""
         if request.replica is not None:
-            request.replica = None
-            self._in_flight -= 1
+            self._leave(request)
         policy = self._policy
         if request.attempt >= policy.max_retries:
             if otherwise is State.FAILED:
@@ -181,6 +191,13 @@ class Clients:
         self._record.totals.retries += 1
         self._resting[request] = None
         call_later(self._env, delay_s, CLIENT, self._again, request)
+
+    def _leave(self, request: Request) -> None:
+        """An attempt is over."""
+        request.replica = None
+        self._in_flight -= 1
+        if self._limits is not None:
+            self._limits.ended(request)
 
     def _again(self, event: Event) -> None:
         request = cast("Request", event.value)
@@ -198,8 +215,7 @@ class Clients:
         if request.state is not State.COMPLETED:
             self.retry(request, State.ABANDONED)
             return
-        request.replica = None
-        self._in_flight -= 1
+        self._leave(request)
         session = self._calling.pop(request, None) if self._calling else None
         if session is not None:
             self._answered(session, request)

@@ -18,8 +18,10 @@ from sim.engine.plan import ClusterPlan
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
+from sim.engine.request import Request
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_limits import TenantLimits
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -86,6 +88,7 @@ class Cluster:
             load.concurrency,
             load.think_s,
             plan.max_requests,
+            TenantLimits(plan.tenant_limits) if plan.tenant_limits else None,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         self.replicas = [
@@ -103,7 +106,11 @@ class Cluster:
             self.clients.lost,
         )
         self.router = Router(
-            plan.router, self.replicas, streams, plan.limits.affinity_guard * plan.limits.data_parallel_size
+            plan.router,
+            self.replicas,
+            streams,
+            plan.limits.affinity_guard * plan.limits.data_parallel_size,
+            plan.prefix_hash,
         )
 
     def run(self, progress: Callable[[float], None] | None = None, samples: int = SAMPLES) -> Outcome:
@@ -185,7 +192,7 @@ class Cluster:
 
     def _unfinished_s(self, now: float) -> float:
         """Sojourn so far of everybody still here, summed one by one."""
-        here = [
+        here: list[Request] = [
             request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)
         ]
         here += self.clients.backing_off

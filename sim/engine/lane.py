@@ -96,6 +96,10 @@ class Lane:
         self.prefilling: list[Request] = []
         self.chunks: list[tuple[Request, int]] = []
 
+    def chunk_tokens(self, request: Request) -> int:
+        """Tokens of a request that the step being formed computes."""
+        return sum(tokens for other, tokens in self.chunks if other is request)
+
     def advance(self, step: int) -> None:
         """Bring the sums to `step`, because one of them is about to change."""
         self.changed = True

@@ -1,8 +1,10 @@
 """The scheduler of one attention data-parallel rank: queue, batch formation, KV admission, preemption.
 
 Follows vLLM v1 at the level of steps: running decodes first, then unfinished prefills, then waiting requests in policy
-order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, the
-newest running request is preempted and recomputed later; a waiting request never preempts anybody.
+order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, a
+running request is preempted and recomputed later: the newest, or whom the engine at hand picks (`retraction`). Some
+engines look ahead to the output before they admit (`admission`). A waiting request preempts nobody, unless classes of
+priority allow it.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 from collections import deque
 
 from sim.engine.acceptance import settle_rest
+from sim.engine.admission import Admission, admission_of
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.retraction import displaced, gives_way
 from sim.engine.speculative_blocks import block_pool
+from sim.engine.waiting_line import Line, WaitingHeap
 
 
 class Held:
@@ -49,13 +54,21 @@ class Rank:
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
     cache : the prefix cache, or None without one.
+    admission : what the engine asks for beside the prompt, or None.
     """
 
     __slots__ = (
+        "_displaced_priority",
         "_fcfs",
         "_limits",
+        "_newest",
         "_preempted_step",
+        "_pressing_step",
         "_record",
+        "_reserve",
+        "_retracts",
+        "_watermark",
+        "admission",
         "blocks",
         "cache",
         "held",
@@ -78,16 +91,30 @@ class Rank:
     ) -> None:
         self._limits = limits
         self._fcfs = limits.scheduling_policy == "fcfs"
+        self._retracts = limits.scheduler == "sglang"
+        self._newest = not self._retracts and limits.scheduling_policy != "priority"
+        self._watermark = int(limits.kv_watermark_frac * limits.num_kv_blocks)
+        self._displaced_priority = 0
+        self._pressing_step = -1
         self._preempted_step = -1
         self.held = held
         self._record = record
         self.blocks = block_pool(limits)
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
+        self.admission: Admission | None = admission_of(limits, self.blocks)
+        self._reserve = limits.scheduler_reserve_full_isl or self.admission is not None
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
-        self.waiting: deque[Request] = deque()
+        self.waiting: Line = self._line()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
+
+    def _line(self) -> Line:
+        return deque() if self._fcfs else WaitingHeap(self._limits.scheduling_policy)
+
+    def _head(self) -> Request:
+        waiting = self.waiting
+        return waiting.head() if isinstance(waiting, WaitingHeap) else next(iter(waiting))
 
     def clear(self, step: int, now_s: float) -> list[Request]:
         """Lose everything; returns the requests that were here, oldest first."""
@@ -109,10 +136,14 @@ class Rank:
         for lane in self.lanes:
             lane.clear(step)
         self.running = {}
-        self.waiting = deque()
+        self.waiting = self._line()
+        if self.admission is not None:
+            self.admission.clear(step)
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
-        self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
+        self._preempted_step = (
+            self._pressing_step
+        ) = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
     def settle(self, now_s: float) -> None:
@@ -128,6 +159,8 @@ class Rank:
         request.rank = self
         request.state = State.WAITING
         request.queued_s = now_s
+        if self.load == 0 and self.admission is not None:
+            self.admission.was_idle()
         self.load += 1
         waiting = self.waiting
         waiting.append(request)
@@ -145,11 +178,14 @@ class Rank:
         return cache.match(request)[0]
 
     def grow(self, step: int, now_s: float) -> None:
-        """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
+        """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""
         blocks = self.blocks
         blocks.advance(step)
-        while blocks.growth() > blocks.free:  # cached blocks count as free: they go first
-            self._preempt(next(reversed(self.running)), step, now_s)
+        if blocks.growth() > blocks.free:  # cached blocks count as free: they go first
+            while blocks.growth() > blocks.free:
+                self._preempt(self._victim(step), step, now_s)
+            if self.admission is not None:
+                self.admission.retracted(self.running, step)
         self.safe_until = blocks.safe_until()
 
     def schedule(self, step: int, now_s: float) -> None:
@@ -164,9 +200,11 @@ class Rank:
                     self._continue(lane, step, now_s)
         if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
             self._admit(now_s)
+        if self.admission is not None and any(lane.chunks for lane in self.lanes):
+            self.admission.chunked(step)
         self.safe_until = self.blocks.safe_until()
-        if self._preempted_step == step:
-            self.safe_until = step + 1  # it may return in the very next step
+        if step in (self._preempted_step, self._pressing_step):
+            self.safe_until = step + 1  # it may return, or make way, in the very next step
 
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
@@ -178,10 +216,20 @@ class Rank:
 
     def _dequeue(self, request: Request, now_s: float) -> None:
         self._record.totals.waiting_s += now_s - request.queued_s
-        if request is self.waiting[0]:
-            self.waiting.popleft()
+        waiting = self.waiting
+        if isinstance(waiting, deque) and request is waiting[0]:
+            waiting.popleft()
         else:
-            self.waiting.remove(request)
+            waiting.remove(request)
+
+    def _victim(self, step: int) -> Request:
+        return next(reversed(self.running)) if self._newest else gives_way(self._limits, self.running, step)
+
+    def steps_until_admission(self, step: int, steps: int) -> int:
+        """Of `steps` steps that only decode, those before the head of the queue may be admitted."""
+        if self.admission is None or not self.waiting or len(self.running) >= self._limits.max_num_seqs:
+            return steps
+        return self.admission.steps_until(step, steps)
 
     def _continue(self, lane: Lane, step: int, now_s: float) -> None:
         blocks = self.blocks
@@ -193,26 +241,34 @@ class Rank:
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
             need = self._blocks_for(request, chunk)
             while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
-                self._preempt(next(reversed(self.running)), step, now_s)
+                self._preempt(self._victim(step), step, now_s)
             if request.state is not State.PREFILL:
                 return  # it was the newest itself
             self._chunk(lane, request, chunk, need)
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        found = 0
+        found = idle = 0
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
-        reserve = self._limits.scheduler_reserve_full_isl
+        reserve, admission = self._reserve, self.admission
         if reserve:
             room -= self._promised_blocks()
+        if admission is not None:
+            admission.opens(lanes, blocks.step)
         lane = lanes[0]
-        while waiting and len(running) < seats:
+        while waiting:
+            if len(running) >= seats:
+                if self._make_way(0.0, now_s):
+                    self._admit(now_s)
+                return
             if len(lanes) > 1:
                 lane = min(lanes, key=_fullness)
             if lane.budget_tokens <= 0:
                 return
-            request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
+            request = self._head()
+            if self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
+                return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
                 cache.fit(blocks.growth())
@@ -222,9 +278,18 @@ class Rank:
             chunk = min(chunk, lane.budget_tokens)
             need = blocks.blocks_of(chunk)  # what it finds ends with a block
             whole = blocks.blocks_of(request.target_tokens) - found if reserve else need
-            if whole > room:
+            short_tokens = 0.0
+            if running:
+                if admission is not None:
+                    short_tokens = admission.short_tokens(request, found, idle)
+                short_tokens = max(short_tokens, (whole + self._watermark - room) * blocks.block_size)
+            if short_tokens > 0.0:
+                if self._make_way(short_tokens, now_s):
+                    self._admit(now_s)
                 return
             room -= whole
+            if admission is not None:
+                admission.admitted(request, found, need)
             if cache is not None:
                 self.held.cached_tokens += cache.hold(request, found)
             self._dequeue(request, now_s)
@@ -236,6 +301,42 @@ class Rank:
             lane.prefilling.append(request)
             self.prefills += 1
             self._chunk(lane, request, chunk, need)
+
+    def _make_way(self, short_tokens: float, now_s: float) -> bool:
+        """Displace running requests of lower classes for the head of the queue, if enough come free; whether they did.
+
+        As SGLang's `PrefillAdder.preempt_to_schedule`: nobody goes unless the sum covers what is short; one suffices
+        where a seat is short.
+        """
+        threshold = self._limits.priority_preemption_threshold
+        if threshold is None:
+            return False
+        step, size, admission = self.blocks.step, self.blocks.block_size, self.admission
+        leaving = []
+        for request in displaced(self.running, self._head(), threshold):
+            leaving.append(request)
+            held = self._blocks_held(request, step)
+            short_tokens -= held * size if admission is None else admission.credit_tokens(request, held)
+            if short_tokens <= 0.0:
+                break
+        if not leaving or short_tokens > 0.0:
+            if leaving and self._retracts:  # what is short falls with the new-token ratio
+                self._pressing_step = step
+            return False
+        for request in leaving:
+            lane = request.lane
+            assert lane is not None
+            verified = self._limits.verified_tokens
+            lane.budget_tokens += verified if request.state is State.DECODE else lane.chunk_tokens(request)
+            self._preempt(request, step, now_s)
+        self._displaced_priority = leaving[-1].priority
+        return True
+
+    def _blocks_held(self, request: Request, step: int) -> int:
+        if request.state is not State.DECODE:
+            return request.blocks
+        assert request.lane is not None
+        return self.blocks.blocks_of(request.join_context - 1 + request.lane.decoded_tokens(request, step))
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
@@ -252,7 +353,10 @@ class Rank:
         lane.chunks.append((request, chunk))
 
     def _preempt(self, request: Request, step: int, now_s: float) -> None:
-        """Put a running request back at the head of the queue; its tokens are computed again later."""
+        """Put a running request back into the queue; its tokens are computed again later.
+
+        It goes to the head, or where its class stands. SGLang puts it at the end and forgets the KV of its output.
+        """
         wasted = request.computed_tokens - request.hit_tokens
         if self.cache is not None:
             self.cache.fit(self.blocks.growth())
@@ -262,7 +366,7 @@ class Rank:
             stored = request.join_context - 1 + request.lane.decoded_tokens(request, step)
             request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
         request.queued_s = now_s
-        self.drop(request, step)
+        self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step
         request.preemptions += 1
         path = request.path
@@ -272,12 +376,17 @@ class Rank:
         self._record.preempted(wasted, request.target_tokens if self.cache is None else 0)
         request.computed_tokens = request.hit_tokens = 0
         request.state = State.WAITING
-        self.waiting.appendleft(request)
+        if self._retracts:
+            self.waiting.append(request)
+        else:
+            self.waiting.appendleft(request)
 
-    def drop(self, request: Request, step: int) -> None:
-        """Take a running request out of its lane and free its blocks."""
+    def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
+        """Take a running request out of its lane and free its blocks; a cache keeps its output only if asked to."""
         lane = request.lane
         assert lane is not None
+        if self.admission is not None and request.state is State.DECODE:
+            self.admission.leaves(request, self._blocks_held(request, step), step)
         del self.running[request]
         request.epoch += 1
         held = self.held
@@ -296,7 +405,9 @@ class Rank:
             else:
                 self.blocks.stop(request.join_step, stored)
                 blocks = self.blocks.blocks_of(stored + decoded)
-                held.cached_tokens -= self.cache.release(request, stored + decoded - beyond, blocks) + beyond
+                kept = stored + decoded - beyond
+                released = self.cache.release(request, kept, blocks, keep_output=keep_output)
+                held.cached_tokens -= released + beyond
             lane.leave(request, step)
         else:
             self.give(request, step)
@@ -309,6 +420,8 @@ class Rank:
     def give(self, request: Request, step: int) -> None:
         """Free the blocks of a request that does not decode."""
         cache = self.cache
+        if self.admission is not None:
+            self.admission.leaves(request, request.blocks, step)
         if cache is None:
             self.held.cached_tokens -= request.computed_tokens
             self.blocks.give(request.blocks)
@@ -327,7 +440,3 @@ class Rank:
 def _fullness(lane: Lane) -> tuple[bool, int]:
     """Order in which microbatches take new requests: those with budget left first, then the smallest."""
     return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)
-
-
-def _prefill_left(request: Request) -> int:
-    return request.target_tokens - request.computed_tokens

@@ -74,6 +74,7 @@ class Replica:
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
+        self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
         self._marks: list[int] = []
@@ -322,6 +323,8 @@ class Replica:
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
+        if rank.admission is not None:
+            rank.admission.decodes(request, step)
         self.held.decoding += 1
         cross = lane.join(request, step, stored + 1)
         self._mark(self._finishes, finish, request)
@@ -419,10 +422,8 @@ class Replica:
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
         steps = 1
         if self._coalesce and not prefilling:
-            steps = min(self._marks[0], safe) - step
+            steps = self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
             if steps > 1:
-                if len(self._lanes) > 1:
-                    steps = self._until_overtaken(step, steps, slowest_s, slope_s)
                 duration_s = span_seconds(steps, duration_s, slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
@@ -449,6 +450,14 @@ class Replica:
                 tokens += chunk
             slots[lane.slot] += tokens
         return max(slots)
+
+    def _steps_alike(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
+        """Of `steps` steps without a mark, those before another lane is the slowest or a queue may move."""
+        if steps > 1 and self._looks_ahead:
+            steps = min(rank.steps_until_admission(step, steps) for rank in self.ranks)
+        if steps > 1 and len(self._lanes) > 1:
+            steps = self._until_overtaken(step, steps, slowest_s, slope_s)
+        return steps
 
     def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Steps until another lane becomes the slowest, at most `steps`, at least 1."""

@@ -14,6 +14,7 @@ class Totals:
     arrived, completed, failed, refused, abandoned : requests by fate.
     good : completed requests that met every service-level limit.
     attempts, retries, timeouts, killed : attempts sent, repeated, given up by the client, lost to a fault.
+    throttled : attempts turned away by the limits of their tenants.
     preemptions : running requests put back for lack of KV blocks.
     steps, boundaries : engine steps, and events that covered them.
     emitted_tokens : output tokens sampled; delivered in completed requests; lost with killed or given-up attempts.
@@ -49,6 +50,7 @@ class Totals:
     retries: int = 0
     timeouts: int = 0
     killed: int = 0
+    throttled: int = 0
     preemptions: int = 0
     steps: int = 0
     boundaries: int = 0

@@ -55,6 +55,7 @@ EFFORTS: Final = {
     "retries": ("retry", "retries"),
     "timeouts": ("timeout", "timeouts"),
     "killed": ("killed by faults", "killed by faults"),
+    "throttled": ("attempt turned away by tenant limits", "attempts turned away by tenant limits"),
     "preemptions": ("preemption", "preemptions"),
     "node_faults": ("node fault", "node faults"),
     "sessions_started": ("session started", "sessions started"),

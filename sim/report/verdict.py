@@ -70,6 +70,7 @@ def losses(counts: Mapping[str, int]) -> list[str]:
         (failed + abandoned, attempted, f"of requests {how}"),
         (refused, attempted, "of requests were refused as too long"),
         (counts.get("timeouts", 0), attempts, "of attempts timed out"),
+        (counts.get("throttled", 0), attempts, "of attempts were over a tenant's limit"),
     )
     return [
         f"{_percent(part / total)} {words}" for part, total, words in shares if total and part > WORTH_SAYING * total

@@ -68,8 +68,20 @@ class EngineSection(Section):
     """The same for steps with prompt chunks; without it, the engine's default."""
     response_latency_ms: Annotated[float, Field(strict=True, ge=0.0, le=60_000.0)] | None = None
     """Between engine and client: tokenisation, HTTP and queues of the front end; without it, the engine's default."""
-    scheduling_policy: Literal["fcfs", "shortest_prefill"] = "fcfs"
-    """Order of waiting requests."""
+    scheduler: Literal["auto", "vllm", "sglang", "tensorrt-llm"] = "auto"
+    """Whose rules of admission and preemption are followed; `auto` is those of the engine."""
+    capacity_scheduler_policy: Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"] | None = None
+    """TensorRT-LLM's: reserve prompt and output to the end (its default), or admit by prompt and pause the newest."""
+    schedule_conservativeness: Annotated[float, Field(strict=True, ge=0.0, le=10.0)] | None = None
+    """SGLang's: scales the share of the output limit that it expects requests to generate; without it, 1."""
+    max_tokens: Count | None = None
+    """Output limit that clients send with each request, where its own output is not longer; without it, that output."""
+    kv_watermark_frac: Annotated[float, Field(strict=True, ge=0.0, le=0.9)] = 0.0
+    """Share of the KV blocks that admission leaves free."""
+    scheduling_policy: Literal["fcfs", "shortest_prefill", "priority"] = "fcfs"
+    """Order of waiting requests; `priority`: by class, lower first, then by arrival; the last of it is preempted."""
+    priority_preemption_threshold: CountOrZero | None = None
+    """Waiting requests displace running ones whose priority is higher by more than this; without it, never."""
     scheduler_reserve_full_isl: bool = True
     """Admit a request only when its whole prompt fits in the cache, not just its first chunk."""
     num_speculative_tokens: Annotated[int, Field(strict=True, ge=0, le=16)] = 0
@@ -93,6 +105,24 @@ class EngineSection(Section):
             raise ValueError(
                 f"max_num_batched_tokens {self.max_num_batched_tokens} is below max_num_seqs {self.max_num_seqs}"
                 f"{drafts}: a step could not decode all running sequences"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_of_the_scheduler(self) -> Self:
+        rules = self.name if self.scheduler == "auto" else self.scheduler
+        for key, owner in (("capacity_scheduler_policy", "tensorrt-llm"), ("schedule_conservativeness", "sglang")):
+            if getattr(self, key) is not None and rules != owner:
+                raise ValueError(f"{key} belongs to the scheduler {owner}, not to {rules}")
+        if self.priority_preemption_threshold is not None and self.scheduling_policy != "priority":
+            raise ValueError(
+                "priority_preemption_threshold needs scheduling_policy: priority; "
+                f"under {self.scheduling_policy} no request is more urgent than another"
+            )
+        if self.num_speculative_tokens and self.scheduler not in ("auto", "vllm"):
+            raise ValueError(
+                f"the rules of {self.scheduler} expect one token per step: with num_speculative_tokens, scheduler must "
+                "be auto or vllm"
             )
         return self
 

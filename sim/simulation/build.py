@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sim.catalog.tables import number
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import constant, engine_constants
 from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
+from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -85,6 +86,8 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
+        tenant_limits=tenant_limits(scenario),
+        prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
     )
 
 
@@ -123,6 +126,12 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         affinity_guard=scenario.router.affinity_guard,
         num_speculative_tokens=planned.speculation.num_speculative_tokens,
         acceptance_length=planned.speculation.length,
+        scheduler=scheduler_of(scenario),
+        capacity_scheduler_policy=engine.capacity_scheduler_policy or "GUARANTEED_NO_EVICT",
+        new_token_ratio=new_token_ratio(scenario),
+        max_tokens=engine.max_tokens or 0,
+        kv_watermark_frac=engine.kv_watermark_frac,
+        priority_preemption_threshold=engine.priority_preemption_threshold,
     )
 
 

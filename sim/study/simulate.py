@@ -114,6 +114,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "retries": sum(total.retries for total in totals),
         "timeouts": sum(total.timeouts for total in totals),
         "killed": sum(total.killed for total in totals),
+        **({"throttled": throttled} if (throttled := sum(total.throttled for total in totals)) else {}),
         "preemptions": sum(total.preemptions for total in totals),
         "node_faults": sum(total.node_faults for total in totals),
         **{f"sessions_{fate}": sum(getattr(tally, fate) for tally in tallies) for fate in fates},

@@ -40,6 +40,20 @@ def test_the_load_curve_ends_past_the_knee(root: Path, tmp_path: Path) -> None:
     assert "Capacity within the service level: between" in done.stdout
 
 
+def test_looking_at_the_cache_beats_looking_at_load(root: Path, tmp_path: Path) -> None:
+    """Agents on two replicas: affinity and stickiness find more and start sooner than taking turns."""
+    size = ["--replicas", "2", "--sessions", "8", "--replications", "2", "--horizon-s", "2200"]
+    done = run(root, "compare_routers", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "compare_routers.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "compare_routers.csv").pivot_table(
+        index="scenario", columns="metric", values="value"
+    )
+    for policy in ("prefix_affinity", "session_sticky"):
+        assert frame.loc[policy, "prefix_hit_frac"] > frame.loc["round_robin", "prefix_hit_frac"]
+        assert frame.loc[policy, "ttft_mean_s"] < frame.loc["round_robin", "ttft_mean_s"]
+
+
 def test_what_cannot_be_run_is_one_sentence(root: Path, tmp_path: Path) -> None:
     """A horizon that ends within the warm-up is refused like any other bad input."""
     done = run(root, "load_curve", "--out", str(tmp_path), "--horizon-s", "900")

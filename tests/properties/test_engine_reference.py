@@ -92,6 +92,27 @@ def test_agrees_with_speculative_decoding_and_prefix_caching(case: Case) -> None
     assert_agrees(case)
 
 
+@given(cases(flavours=True, tight=True))
+@settings(max_examples=300)
+def test_agrees_under_the_rules_of_every_engine(case: Case) -> None:
+    """The same for vLLM, SGLang and TensorRT-LLM, with classes of priority, displacement and watermark."""
+    assert_agrees(case)
+
+
+@given(cases(flavours=True, caching=True))
+@settings(max_examples=100)
+def test_agrees_under_the_rules_of_every_engine_in_a_roomy_pool(case: Case) -> None:
+    """The same with prefix caching, where admission rules bind before the pool does."""
+    assert_agrees(case)
+
+
+@given(cases(flavours=True, caching=True, tight=True))
+@settings(max_examples=200)
+def test_agrees_under_the_rules_of_every_engine_with_prefix_caching(case: Case) -> None:
+    """The same where the cache fights for room."""
+    assert_agrees(case)
+
+
 @pytest.mark.long
 @given(cases(), cases(tight=True), cases(caching=True), cases(caching=True, tight=True))
 @settings(max_examples=1500)
