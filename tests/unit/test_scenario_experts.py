@@ -116,6 +116,29 @@ def test_a_missing_histogram_is_named(tmp_path: Path) -> None:
         build(wide(expert_imbalance={"groups": groups}))
 
 
+def test_measured_load_can_be_balanced(tmp_path: Path) -> None:
+    """One expert with eight times the tokens of any other: copies of it bring its GPU back to nearly the mean."""
+    rows = ["expert,tokens", *(f"{expert},{800 if expert == 7 else 100}" for expert in range(256))]
+    histogram(tmp_path, rows)
+    section = {"law": "measured", "histogram": str(tmp_path / "load.csv")}
+    hot = build(wide(expert_imbalance=section)).law
+    even_law = build(wide(expert_imbalance=section | {"eplb": {"drift_half_life_s": 0.0}})).law
+    over_mean = [law.parts.experts[1][0].cost(1 << 20).flops for law in (hot, even_law)]
+    mean = over_mean[0] * (263 / 32) / (15 + 1e-9) * 1.0  # eight experts per GPU, of which one weighs eight
+    assert over_mean[1] == pytest.approx(mean, rel=0.05)
+
+
+def test_overlap_and_low_latency_are_simulated() -> None:
+    """A run in halves completes what the same run in one piece does, with identities asserted by the engine."""
+    short = {"run.horizon_s": 30.0, "run.warmup_s": 5.0, "run.replications": 1}
+    halves = wide(engine__enable_two_batch_overlap=True, engine__deepep_mode="normal").with_(short)
+    found = sim.simulate(halves)
+    assert found.status == "completed"
+    assert found.counts["attempted"] == sim.simulate(load(WIDE).with_(short)).counts["attempted"]
+    assert any("two-batch overlap" in note for note in found.warnings)
+    assert any("CUDA graphs" in note for note in found.warnings)
+
+
 @pytest.mark.parametrize(
     ("section", "words"),
     [
@@ -139,7 +162,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"layout__enable_expert_parallel": False, "layout__redundant_experts": 0}, "load balancer"),
     ({"engine__name": "vllm", "layout__expert_parallel_size": 8, "expert_imbalance": {}}, "slices none"),
     ({"layout__expert_parallel_size": 8}, "whole experts only"),
-    ({"layout__expert_parallel_size": 8, "expert_imbalance": {}, "engine__deepep_mode": "normal"}, "DeepEP moves"),
+    (
+        {"layout__expert_parallel_size": 8, "expert_imbalance": {}, "engine__deepep_mode": "normal"},
+        "DeepEP is modelled",
+    ),
     ({"engine__name": "tensorrt-llm", "engine__deepep_mode": "normal"}, "chooses the dispatch mode"),
     ({"engine__deepep_mode": "low_latency", "engine__max_num_batched_tokens": 8192}, "holds fewer tokens"),
     ({"engine__name": "tensorrt-llm", "engine__enable_two_batch_overlap": True}, "no two-batch overlap"),

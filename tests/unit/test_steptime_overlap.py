@@ -42,7 +42,16 @@ def test_batches_are_halved() -> None:
 
 @pytest.mark.parametrize(
     ("seqs", "context", "new", "prefix"),
-    [(20, 900, 0, 0), (64, 900, 0, 0), (129, 4096, 0, 0), (0, 0, 500, 0), (0, 0, 3001, 5000), (64, 3000, 2048, 100)],
+    [
+        (1, 900, 0, 0),
+        (1, 900, 1, 0),
+        (20, 900, 0, 0),
+        (64, 900, 0, 0),
+        (129, 4096, 0, 0),
+        (0, 0, 500, 0),
+        (0, 0, 3001, 5000),
+        (64, 3000, 2048, 100),
+    ],
 )
 def test_breakdown_is_the_step_in_halves(seqs: int, context: int, new: int, prefix: int) -> None:
     """Lane plus shared seconds are the sum of the lines, hidden seconds apart, above and below the threshold."""
@@ -63,7 +72,7 @@ def test_breakdown_is_the_step_in_halves(seqs: int, context: int, new: int, pref
     network = [line for line in lines if line.name in ("dispatch", "combine")]
     whole = sum(chosen.parts.network[bool(new)][i].seconds(-(-(seqs + new) // 2)) for i in (0, 1))
     if split:
-        assert sum(line.seconds + line.hidden_s for line in network) == pytest.approx(2 * whole, rel=0.03)
+        assert sum(line.seconds + line.hidden_s for line in network) == pytest.approx(2 * whole, rel=0.04)
 
 
 def test_overlap_pays_when_the_network_matters() -> None:
@@ -77,8 +86,10 @@ def test_overlap_pays_when_the_network_matters() -> None:
 
 
 def test_small_steps_are_not_split() -> None:
-    """Up to vLLM's thresholds (32 decoding sequences, 512 tokens with prompts) nothing changes."""
-    plain, split = law(), law(two_batch_overlap=True)
+    """Up to vLLM's thresholds (32 decoding sequences, 512 tokens with prompts) nothing changes; SGLang halves all."""
+    plain, split = law(engine="vllm"), law(engine="vllm", two_batch_overlap=True)
+    assert law(two_batch_overlap=True).decode(2) != law().decode(2)
+    assert law(two_batch_overlap=True).decode(1) == law().decode(1)
     assert split.decode(32) == plain.decode(32)
     assert split.decode(33) != plain.decode(33)
     assert split.shared_s(1024, 32, prefill=False) == plain.shared_s(1024, 32, prefill=False)
