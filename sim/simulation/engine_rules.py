@@ -106,7 +106,7 @@ RULES = (
         ALL,
         lambda deployment, layout: deployment.engine.deepep_mode != "auto" and not _spreads(layout),
         f"{_ENGINE}.deepep_mode",
-        "DeepEP moves tokens between attention ranks that hold whole experts",
+        "DeepEP is modelled between attention ranks that hold whole experts",
         "auto, or enable_expert_parallel with data_parallel_size above 1 and no sliced experts",
     ),
     Rule(

@@ -66,10 +66,11 @@ def _hardware(law: KernelStepLaw) -> list[str]:
             )
         elif weights.kernels == "fp4":
             lines.append(f"{role} weights in {inputs.weights} use FP4 math, for which no kernel was measured.")
-    if any(group.imbalance.assumed for group in inputs.groups) and inputs.spec.num_experts:
+    assumed = [group.imbalance for group in inputs.groups if group.imbalance.assumed]
+    if assumed and inputs.spec.num_experts:
         # Skew sets how many experts a step touches, so it matters for sliced experts as well.
-        law_of_load = f"{inputs.imbalance.law} (alpha {inputs.imbalance.alpha:g})"
-        balanced = "before" if inputs.imbalance.eplb is not None else "without"
+        law_of_load = f"{assumed[0].law} (alpha {assumed[0].alpha:g})"
+        balanced = "before" if assumed[0].eplb is not None else "without"
         lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, {balanced} load balancing.")
     return lines
 

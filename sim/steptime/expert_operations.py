@@ -59,8 +59,7 @@ def _rebalancing(inputs: LawInputs, group: LayerGroup) -> TokenOperation:
         return moving.cost(mean_loads(routing, max(1, tokens)).received, interval)
 
     own = "" if len(inputs.groups) == 1 else f", {group.imbalance}"
-    name = f"EPLB rebalance, amortised over {interval:,} steps{own}"
-    return TokenOperation(name, group.layers, moving.kernel, cost)
+    return TokenOperation(f"EPLB rebalance, amortised{own}", group.layers, moving.kernel, cost)
 
 
 def rebalancing_of(inputs: LawInputs) -> Rebalancing:

@@ -60,14 +60,16 @@ def halves(seqs: int, prefills: Sequence[tuple[int, int]]) -> tuple[Half, Half]:
 class TwoBatchLaw(KernelStepLaw):
     """`KernelStepLaw` of an engine with two-batch overlap.
 
-    A lane is split when it has more tokens than the engine's threshold (vLLM's, for both engines); shared seconds when
-    the busiest lane has. Computing that may cover the network is taken from the busiest lane without context, because
-    shared seconds do not know contexts: with long contexts more is hidden than this says.
+    A lane is split when it has more tokens than the engine's threshold; shared seconds when the busiest lane has.
+    Computing that may cover the network is taken from the busiest lane without context, because shared seconds do not
+    know contexts: with long contexts more is hidden than this says.
     """
 
     def __init__(self, inputs: LawInputs, parts: LawParts) -> None:
         super().__init__(inputs, parts)
-        self._thresholds = tuple(int(number("kernels", ROW, f"{phase}_token_threshold")) for phase in _PHASES)
+        self._thresholds = tuple(
+            int(number("engines", inputs.engine, f"two_batch_{phase}_threshold")) for phase in _PHASES
+        )
         self._kept = tuple(_kept_frac(inputs, phase) for phase in _PHASES)
         self._moe_frac = inputs.spec.num_moe_layers / inputs.spec.num_layers
         self._split_shared: dict[tuple[int, int, bool], float] = {}
@@ -107,6 +109,8 @@ class TwoBatchLaw(KernelStepLaw):
             return lane_s + c.above_s if any_above else lane_s
         lane_s = self._logit_s(seqs + len(prefills))
         for half in halves(seqs, prefills):
+            if not half.tokens:
+                continue
             context, capped = round(half.share * context_tokens), round(half.share * capped_tokens)
             # Logits of a half are those of the whole step, charged once above.
             lane_s += super().mixed_s(half.seqs, context, capped, any_above, half.prefills)

@@ -73,16 +73,18 @@ def mean_loads(routing: Routing, tokens: float) -> MeanLoads:
 
     Checked: uniform routing by chance agrees with the closed form of the fullest of bins (`sim.oracle.balls_in_bins`).
     """
+    stride = 1 if routing.eplb is None else 2  # balanced loads vary slowly, and placing experts takes a while
     position = min(max(2.0 * log2(tokens), 0.0), float(HALF_OCTAVES))
-    low = min(int(position), HALF_OCTAVES - 1)
-    part = position - low
-    below, above = _means(routing, low), _means(routing, low + 1)
+    low = min(int(position) // stride * stride, HALF_OCTAVES - stride)
+    part = (position - low) / stride
+    below, above = _means(routing, low), _means(routing, low + stride)
     return MeanLoads(*(float(a + part * (b - a)) for a, b in zip(below, above, strict=True)))
 
 
 def load_quantiles(routing: Routing, tokens: float, levels: tuple[float, ...]) -> tuple[float, ...]:
     """Quantiles over layers and steps of the hottest GPU's load over the mean, at the nearest tabled token count."""
-    half = min(max(round(2.0 * log2(tokens)), 0), HALF_OCTAVES)
+    stride = 1 if routing.eplb is None else 2
+    half = min(max(stride * round(2.0 / stride * log2(tokens)), 0), HALF_OCTAVES)
     return tuple(float(value) for value in np.quantile(drawn(routing, half).over_mean, levels))
 
 
@@ -111,8 +113,19 @@ def drawn(routing: Routing, half_octave: int) -> Loads:
     if routing.eplb is not None:
         return _rebalanced(routing, routing.eplb, law, pairs, layers, rng)
     shares = law.shares(law.start(rng, layers, routing.num_experts))
-    over_mean, touched = _loads(routing, in_order(layers, routing.num_experts, routing.ranks), shares, pairs, rng)
-    return Loads(over_mean, touched, 0.0)
+    return Loads(*hottest_loads(routing, shares, pairs, rng), 0.0)
+
+
+def hottest_loads(routing: Routing, shares: Floats, pairs: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """(hottest load over mean, largest touched share) of each layer, experts in their order without copies.
+
+    Parameters
+    ----------
+    shares : (layers, experts) popularity, each row adding up to 1.
+    pairs : token-expert pairs of a step.
+    """
+    placement = in_order(shares.shape[0], routing.num_experts, routing.ranks)
+    return _loads(routing, placement, shares, pairs, rng)
 
 
 def _rebalanced(
