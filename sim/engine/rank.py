@@ -17,6 +17,7 @@ from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.speculative_blocks import block_pool
+from sim.engine.speculative_lane import lane_of
 
 
 class Held:
@@ -83,7 +84,7 @@ class Rank:
         self._record = record
         self.blocks = block_pool(limits)
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
-        self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self.lanes = [lane_of(limits, table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
         self.waiting: deque[Request] = deque()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
@@ -201,6 +202,7 @@ class Rank:
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
         found = 0
+        ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
         reserve = self._limits.scheduler_reserve_full_isl
@@ -220,8 +222,8 @@ class Rank:
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
             chunk = min(chunk, lane.budget_tokens)
-            need = blocks.blocks_of(chunk)  # what it finds ends with a block
-            whole = blocks.blocks_of(request.target_tokens) - found if reserve else need
+            need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
+            whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
             if whole > room:
                 return
             room -= whole
@@ -239,11 +241,16 @@ class Rank:
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
-        whole = self.blocks.blocks_of
-        return sum(whole(request.target_tokens) - request.blocks for lane in self.lanes for request in lane.prefilling)
+        size, ahead = self.blocks.block_size, self.blocks.lookahead_tokens
+        return sum(
+            -(-(request.target_tokens + ahead) // size) - request.blocks
+            for lane in self.lanes
+            for request in lane.prefilling
+        )
 
     def _blocks_for(self, request: Request, chunk: int) -> int:
-        return self.blocks.blocks_of(request.computed_tokens + chunk) - request.blocks
+        blocks = self.blocks
+        return -(-(request.computed_tokens + chunk + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
 
     def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         self.blocks.take(need)
@@ -285,7 +292,7 @@ class Rank:
             decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1
             beyond = 0
-            if self._limits.num_speculative_tokens:
+            if lane.verified_tokens > 1:
                 beyond = settle_rest(held, request, decoded, lane.rest_units(request, step), self._record)
             request.generated += decoded - beyond
             held.decoding -= 1
