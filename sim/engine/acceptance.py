@@ -42,11 +42,31 @@ def shared_seconds(limits: EngineLimits, law: StepLaw, lanes: Sequence[Lane]) ->
     return with_drafts
 
 
-def emit(held: Held, seq_steps: int, units_per_step: int, units_per_token: int, record: Recorder) -> int:
-    """Tokens that `seq_steps` steps of one sequence put out; of a step's tokens, all but one come with no gap."""
+def held_tokens(held: Held, limits: EngineLimits) -> float:
+    """Tokens cached, with the part of one beyond the whole tokens."""
+    return held.cached_tokens + held.rest_units / limits.acceptance_length.denominator
+
+
+def emit(held: Held, steps: int, seconds: float, ramp_s: float, limits: EngineLimits, record: Recorder) -> float:
+    """Book the tokens of `steps` steps of all decoding sequences; of a step's tokens all but one come with no gap.
+
+    Parameters
+    ----------
+    seconds : duration of the steps.
+    ramp_s : sum of i times the duration of step i.
+
+    Returns
+    -------
+    Integral of the tokens cached over that time.
+    """
+    units_per_step, units_per_token = limits.acceptance_length.as_integer_ratio()
+    seq_steps = steps * held.decoding
+    cached_token_s = held_tokens(held, limits) * seconds + held.decoding * units_per_step / units_per_token * ramp_s
     tokens, held.rest_units = divmod(seq_steps * units_per_step + held.rest_units, units_per_token)
     record.bursts(tokens - seq_steps)
-    return tokens
+    record.totals.emitted_tokens += tokens
+    held.cached_tokens += tokens
+    return cached_token_s
 
 
 def settle_rest(held: Held, request: Request, decoded_tokens: int, rest_units: int, record: Recorder) -> int:

@@ -2,9 +2,6 @@
 
 A step costs what changed: the sums of contexts advance by the step count, and a sequence touches them only when it
 joins, crosses the attention cap, or leaves.
-
-Contexts are summed in units of 1 / q token, where p / q is the acceptance length: a step adds p units to every decoding
-sequence. Without speculative decoding p = q = 1, and a unit is a token.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ class DecodeTable:
 
     Attributes
     ----------
-    units_per_step, units_per_token : acceptance length as a ratio.
+    units_per_step, units_per_token : acceptance length as a ratio; both 1 without speculative decoding.
     verified_tokens : tokens that a step computes for every decoding sequence.
     """
 
@@ -47,7 +44,8 @@ class Lane:
     ----------
     seqs : decoding sequences.
     tokens : tokens that a step computes for them, as of `refresh`.
-    context_units, capped_units : sums of their contexts, and of the contexts up to the attention cap, for step `step`.
+    context_units, capped_units : sums of their contexts, and of the contexts up to the attention cap, for step `step`;
+        a unit is a token, or a part of one (`sim.engine.speculative_lane`).
     below, above : sequences whose context is below the cap, and those at or above it.
     changed : whether the sums changed since `refresh`.
     first_s, slope_s : lane seconds of step `step`, and their growth per further step, as of `refresh`.
@@ -105,24 +103,21 @@ class Lane:
         self.changed = True
         steps = step - self.step
         if steps:
-            units = steps * self.units_per_step
-            self.context_units += units * self.seqs
-            self.capped_units += units * self.below
+            self.context_units += steps * self.seqs
+            self.capped_units += steps * self.below
             self.step = step
 
     def refresh(self) -> None:
         """Recompute the seconds after the sums changed."""
         self.changed = False
-        seqs = self.seqs
-        self.tokens = seqs * self.verified_tokens
+        seqs = self.tokens = self.seqs
         if seqs == 0:
             self.first_s = self.slope_s = 0.0
             return
         base, context, capped, above = self._table.row(seqs)
         seconds = base + context * self.context_units + capped * self.capped_units
         self.first_s = seconds + above if self.above else seconds
-        units = self.units_per_step
-        self.slope_s = context * (units * seqs) + capped * (units * self.below)
+        self.slope_s = context * seqs + capped * self.below
 
     def join(self, request: Request, step: int, context_tokens: int) -> int:
         """Add a sequence whose first decode step is `step`, computing `context_tokens`.
@@ -136,48 +131,45 @@ class Lane:
         request.join_step = step
         request.join_context = context_tokens
         self.seqs += 1
-        units = self.units_per_token
-        self.context_units += context_tokens * units
+        self.context_units += context_tokens
         cap = self.cap_tokens
         if cap == 0:
             return -1
         if context_tokens < cap:
             self.below += 1
-            self.capped_units += context_tokens * units
-            return step + self.decode_steps(cap - context_tokens)
+            self.capped_units += context_tokens
+            return step + cap - context_tokens
         self.above += 1
-        self.capped_units += cap * units
+        self.capped_units += cap
         return -1
 
     def cross(self, request: Request, step: int) -> None:
-        """A sequence reaches the cap at `step`, or jumps over it: the sum holds no more of it than the cap."""
+        """A sequence reaches the cap at `step`; here exactly, so the sums stay."""
+        del request
         self.advance(step)
-        self.capped_units -= self._context_units(request, step) - self.cap_tokens * self.units_per_token
         self.below -= 1
         self.above += 1
 
     def decoded_tokens(self, request: Request, step: int) -> int:
         """Tokens that a decoding sequence has put out since it joined, before step `step` begins."""
-        return (step - request.join_step) * self.units_per_step // self.units_per_token
+        return step - request.join_step
 
     def rest_units(self, request: Request, step: int) -> int:
-        """Units beyond the whole tokens that it has put out; 0 without speculative decoding."""
-        return (step - request.join_step) * self.units_per_step % self.units_per_token
+        """Units beyond the whole tokens that it has put out: none here."""
+        del request, step
+        return 0
 
     def decode_steps(self, tokens: int) -> int:
         """Steps in which a sequence that joins puts out `tokens` tokens."""
-        return -(-tokens * self.units_per_token // self.units_per_step)
-
-    def _context_units(self, request: Request, step: int) -> int:
-        return request.join_context * self.units_per_token + (step - request.join_step) * self.units_per_step
+        return tokens
 
     def leave(self, request: Request, step: int) -> None:
         """Remove a decoding sequence before step `step` begins."""
         self.advance(step)
-        context = self._context_units(request, step)
+        context = request.join_context + step - request.join_step
         self.seqs -= 1
         self.context_units -= context
-        cap = self.cap_tokens * self.units_per_token
+        cap = self.cap_tokens
         if cap == 0:
             return
         if context < cap:

@@ -21,6 +21,7 @@ from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.retraction import displaced, gives_way
 from sim.engine.speculative_blocks import block_pool
+from sim.engine.speculative_lane import lane_of
 from sim.engine.waiting_line import Line, WaitingHeap
 
 
@@ -103,7 +104,7 @@ class Rank:
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
         self.admission: Admission | None = admission_of(limits, self.blocks)
         self._reserve = limits.scheduler_reserve_full_isl or self.admission is not None
-        self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self.lanes = [lane_of(limits, table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
         self.waiting: Line = self._line()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
@@ -249,6 +250,7 @@ class Rank:
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
         found = idle = 0
+        ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
         reserve, admission = self._reserve, self.admission
@@ -276,13 +278,9 @@ class Rank:
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
             chunk = min(chunk, lane.budget_tokens)
-            need = blocks.blocks_of(chunk)  # what it finds ends with a block
-            whole = blocks.blocks_of(request.target_tokens) - found if reserve else need
-            short_tokens = 0.0
-            if running:
-                if admission is not None:
-                    short_tokens = admission.short_tokens(request, found, idle)
-                short_tokens = max(short_tokens, (whole + self._watermark - room) * blocks.block_size)
+            need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
+            whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
+            short_tokens = self._short_tokens(request, whole - room, found, idle) if running else 0.0
             if short_tokens > 0.0:
                 if self._make_way(short_tokens, now_s):
                     self._admit(now_s)
@@ -301,6 +299,13 @@ class Rank:
             lane.prefilling.append(request)
             self.prefills += 1
             self._chunk(lane, request, chunk, need)
+
+    def _short_tokens(self, request: Request, short_blocks: int, found: int, idle: int) -> float:
+        """Tokens that lack for a request beside those who run; zero or less admits it."""
+        short_tokens = float((short_blocks + self._watermark) * self.blocks.block_size)
+        if self.admission is None:
+            return short_tokens
+        return max(short_tokens, self.admission.short_tokens(request, found, idle))
 
     def _make_way(self, short_tokens: float, now_s: float) -> bool:
         """Displace running requests of lower classes for the head of the queue, if enough come free; whether they did.
@@ -340,11 +345,16 @@ class Rank:
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
-        whole = self.blocks.blocks_of
-        return sum(whole(request.target_tokens) - request.blocks for lane in self.lanes for request in lane.prefilling)
+        size, ahead = self.blocks.block_size, self.blocks.lookahead_tokens
+        return sum(
+            -(-(request.target_tokens + ahead) // size) - request.blocks
+            for lane in self.lanes
+            for request in lane.prefilling
+        )
 
     def _blocks_for(self, request: Request, chunk: int) -> int:
-        return self.blocks.blocks_of(request.computed_tokens + chunk) - request.blocks
+        blocks = self.blocks
+        return -(-(request.computed_tokens + chunk + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
 
     def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         self.blocks.take(need)
@@ -394,7 +404,7 @@ class Rank:
             decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1
             beyond = 0
-            if self._limits.num_speculative_tokens:
+            if lane.verified_tokens > 1:
                 beyond = settle_rest(held, request, decoded, lane.rest_units(request, step), self._record)
             request.generated += decoded - beyond
             held.decoding -= 1

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from simpy import Environment, Event
 
-from sim.engine.acceptance import emit, shared_seconds
+from sim.engine.acceptance import emit, held_tokens, shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
@@ -69,7 +69,6 @@ class Replica:
         self._coalesce = coalesce
         self.caching = shared is not None
         self._drafts = limits.num_speculative_tokens
-        self._units_per_step, self._units_per_token = limits.acceptance_length.as_integer_ratio()
         self._pipelined = limits.pipeline_parallel_size > 1
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
@@ -189,7 +188,7 @@ class Replica:
                 self._account(done)
         cached_tokens = self.held.cached_tokens
         if self._planned:
-            part_s = self._level_tokens() * (now - self._start_s)
+            part_s = held_tokens(self.held, self.limits) * (now - self._start_s)
             totals.kv_token_s += part_s - self._kv_part_s
             self._kv_part_s = part_s
         self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, cached_tokens)
@@ -256,22 +255,21 @@ class Replica:
         """Book `steps` finished steps of the span under way."""
         first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
-        level_tokens: float = held.cached_tokens
-        tokens, growth_tokens = steps * decoding, float(decoding)
-        if self._drafts:
-            level_tokens = self._level_tokens()
-            growth_tokens *= self._units_per_step / self._units_per_token
-            tokens = emit(held, tokens, self._units_per_step, self._units_per_token, self._record)
         totals.steps += steps
-        if steps == 1:
+        if self._drafts:
+            seconds, ramp_s = span_seconds(steps, first, slope), _ramp_seconds(steps, first, slope)
+            totals.kv_token_s += emit(held, steps, seconds, ramp_s, self.limits, self._record) - self._kv_part_s
+        elif steps == 1:
             seconds = first
-            totals.kv_token_s += level_tokens * seconds - self._kv_part_s
+            totals.emitted_tokens += decoding
+            totals.kv_token_s += held.cached_tokens * seconds - self._kv_part_s
+            held.cached_tokens += decoding
         else:
             seconds = span_seconds(steps, first, slope)
-            growth_s = growth_tokens * _ramp_seconds(steps, first, slope)
-            totals.kv_token_s += level_tokens * seconds + growth_s - self._kv_part_s
-        totals.emitted_tokens += tokens
-        held.cached_tokens += tokens
+            growth_s = decoding * _ramp_seconds(steps, first, slope)
+            totals.emitted_tokens += steps * decoding
+            totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
+            held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
         if decoding:
             self._record.gaps(first, slope, steps, decoding)
@@ -279,10 +277,6 @@ class Replica:
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
-
-    def _level_tokens(self) -> float:
-        """Tokens cached, with the part of one that steps of several tokens leave."""
-        return self.held.cached_tokens + self.held.rest_units / self._units_per_token
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -436,9 +430,14 @@ class Replica:
         for request, chunk in lane.chunks:
             tokens += chunk
             chunks.append((chunk, request.computed_tokens))
-        ahead *= self._units_per_step
-        context_tokens = (lane.context_units + ahead * seqs) // self._units_per_token
-        capped_tokens = (lane.capped_units + ahead * lane.below) // self._units_per_token
+        context_tokens, capped_tokens = lane.context_units, lane.capped_units
+        if ahead:
+            ahead *= lane.units_per_step
+            context_tokens += ahead * seqs
+            capped_tokens += ahead * lane.below
+        if self._drafts:  # whole tokens
+            context_tokens //= lane.units_per_token
+            capped_tokens //= lane.units_per_token
         return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
 
     def _fullest_slot_tokens(self) -> int:
@@ -493,7 +492,7 @@ class Replica:
                     blocks += request.blocks
             if rank.cache is not None:
                 blocks -= rank.cache.audit(rank.running)
-        return generated + Fraction(units, self._units_per_token), prefilled, blocks
+        return generated + Fraction(units, self.limits.acceptance_length.denominator), prefilled, blocks
 
 
 def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:

@@ -162,7 +162,8 @@ def _speculation(found: Check) -> Iterator[str]:
     kind = f"; {speculation.fact.note}" if speculation.fact is not None and speculation.fact.note else ""
     yield (
         f"Speculative decoding puts out {float(speculation.length):.4g} tokens per step ({speculation.origin}{kind}), "
-        "the same for every request and step: how acceptance differs between requests is not in any percentile."
+        "the same for every request and step: how acceptance differs between requests is not in any percentile. "
+        "All tokens of a step but one come with a gap of zero (ITL)."
     )
 
 

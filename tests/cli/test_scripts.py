@@ -12,6 +12,7 @@ import pytest
 QUICK = {
     "load_curve": ["--points", "0.3,1.2", "--replications", "2", "--horizon-s", "1500"],
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
+    "speculation_break_even": ["--concurrency", "16,512", "--drafts", "5", "--replications", "2"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
 }
 
@@ -60,3 +61,12 @@ def test_what_cannot_be_run_is_one_sentence(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_drafts_break_even_between_small_and_large_batches(root: Path, tmp_path: Path) -> None:
+    """Drafts gain throughput with few requests at work and cost it with many; the script names the batch between."""
+    done = run(root, "speculation_break_even", "--out", str(tmp_path), *QUICK["speculation_break_even"])
+    frame = pd.read_csv(tmp_path / "speculation_break_even.csv")
+    gains = frame[frame["metric"] == "speculation_gain_frac"].set_index("concurrency")
+    assert gains.loc[16, "low"] > 0.0 > gains.loc[512, "high"]
+    assert "break even between 16 and 512 requests at work" in done.stdout
