@@ -18,7 +18,7 @@ from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
-from sim.engine.request import Request, State
+from sim.engine.request import Request, State, blocks_held
 from sim.engine.retraction import displaced, gives_way
 from sim.engine.waiting_line import Line, WaitingHeap
 
@@ -192,8 +192,11 @@ class Rank:
                     self._continue(lane, step, now_s)
         if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
             self._admit(now_s)
-        if self.admission is not None and any(lane.chunks for lane in self.lanes):
-            self.admission.chunked(step)
+        if self.admission is not None:
+            for lane in self.lanes:
+                if lane.chunks:
+                    self.admission.chunked(step)
+                    break
         self.safe_until = self.blocks.safe_until()
         if step in (self._preempted_step, self._pressing_step):
             self.safe_until = step + 1  # it may return, or make way, in the very next step
@@ -219,7 +222,7 @@ class Rank:
 
     def steps_until_admission(self, step: int, steps: int) -> int:
         """Of `steps` steps that only decode, those before the head of the queue may be admitted."""
-        if self.admission is None or not self.waiting or len(self.running) >= self._limits.max_num_seqs:
+        if self.admission is None or len(self.running) >= self._limits.max_num_seqs:
             return steps
         return self.admission.steps_until(step, steps)
 
@@ -307,7 +310,7 @@ class Rank:
         leaving = []
         for request in displaced(self.running, self._head(), threshold):
             leaving.append(request)
-            held = self._blocks_held(request, step)
+            held = blocks_held(request, step, size)
             short_tokens -= held * size if admission is None else admission.credit_tokens(request, held)
             if short_tokens <= 0.0:
                 break
@@ -322,11 +325,6 @@ class Rank:
             self._preempt(request, step, now_s)
         self._displaced_priority = leaving[-1].priority
         return True
-
-    def _blocks_held(self, request: Request, step: int) -> int:
-        if request.state is not State.DECODE:
-            return request.blocks
-        return -(-(request.join_context - 1 + step - request.join_step) // self.blocks.block_size)
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
@@ -377,7 +375,7 @@ class Rank:
         lane = request.lane
         assert lane is not None
         if self.admission is not None and request.state is State.DECODE:
-            self.admission.leaves(request, self._blocks_held(request, step), step)
+            self.admission.leaves(request, step)
         del self.running[request]
         request.epoch += 1
         held = self.held
@@ -407,7 +405,7 @@ class Rank:
         """Free the blocks of a request that does not decode."""
         cache = self.cache
         if self.admission is not None:
-            self.admission.leaves(request, request.blocks, step)
+            self.admission.leaves(request, step)
         if cache is None:
             self.held.cached_tokens -= request.computed_tokens
             self.blocks.give(request.blocks)

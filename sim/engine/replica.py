@@ -438,8 +438,10 @@ class Replica:
 
     def _steps_alike(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Of `steps` steps without a mark, those before another lane is the slowest or a queue may move."""
-        if steps > 1 and self._looks_ahead:
-            steps = min(rank.steps_until_admission(step, steps) for rank in self.ranks)
+        if self._looks_ahead:
+            for rank in self.ranks:
+                if rank.waiting:
+                    steps = rank.steps_until_admission(step, steps)
         if steps > 1 and len(self._lanes) > 1:
             steps = self._until_overtaken(step, steps, slowest_s, slope_s)
         return steps
