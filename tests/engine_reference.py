@@ -61,6 +61,7 @@ class Rank:
     cache: NaiveCache = field(default_factory=NaiveCache)
     ratio: float = 0.0
     fallen: int = 0
+    preempted_at: int = -1
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -92,6 +93,7 @@ class Reference:
     evicted_blocks: int = 0
     joins: int = 0
     tickets: int = 0
+    decode_steps: int = 0
 
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
@@ -193,18 +195,19 @@ class Reference:
         return job.state == "decode" and job.stored == job.blocks * self.limits.block_size
 
     def form(self, rank: Rank, now: float) -> None:
-        preempted = False
+        retracted = False
         self.fit(rank)
         while self.free(rank) < 0:
             self.preempt(rank, self.victim(rank))
-            preempted = True
-        if preempted and self.sglang:
+            retracted = True
+        if retracted and self.sglang:
             decoding = [job for job in rank.running if job.state == "decode"]
             progress = sum(job.out for job in decoding) + self.limits.new_token_ratio.retract_steps * len(decoding)
             self.set_ratio(rank, min(1.0, progress / (sum(self.limit(job) for job in decoding) + 1)))
-        retracted = preempted
         lanes = range(self.limits.pipeline_parallel_size)
-        budget = [self.limits.max_num_batched_tokens - len(rank.members(lane, "decode")) for lane in lanes]
+        budget = [self.limits.max_num_batched_tokens for _ in lanes]
+        if self.limits.enable_mixed_chunk:
+            budget = [tokens - len(rank.members(lane, "decode")) for lane, tokens in enumerate(budget)]
         for lane in lanes:
             for job in rank.members(lane, "prefill"):
                 if budget[lane] <= 0:
@@ -214,12 +217,11 @@ class Reference:
                 chunk = min(job.target - job.stored, budget[lane])
                 while self.more_blocks(job, chunk) > self.free(rank) and job in rank.running:
                     self.preempt(rank, self.victim(rank))
-                    preempted = True
                 if job not in rank.running:
                     break
                 self.take(job, chunk)
                 budget[lane] -= chunk
-        if not preempted:
+        if rank.preempted_at != self.decode_steps or not rank.running:
             self.admit(rank, budget, now)
         if self.sglang and not retracted and not any(job.chunk for job in rank.running):
             rank.fallen += 1
@@ -348,7 +350,7 @@ class Reference:
         if short > 0.0:
             return []
         for job in leaving:
-            budget[job.lane] += 1 if job.state == "decode" else job.chunk
+            budget[job.lane] += int(self.limits.enable_mixed_chunk) if job.state == "decode" else job.chunk
             self.preempt(rank, job)
         return leaving
 
@@ -370,6 +372,7 @@ class Reference:
         job.state, job.target = "waiting", job.input_tokens + job.out
         job.stored = job.blocks = job.chunk = 0
         job.preemptions += 1
+        rank.preempted_at = self.decode_steps
         if self.sglang:
             self.append(rank, job)
         else:
@@ -377,13 +380,17 @@ class Reference:
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
+    def decodes(self) -> bool:
+        """Whether decoding requests take part in the step at hand."""
+        return self.limits.enable_mixed_chunk or not any(job.chunk for job in self.everybody())
+
     def seconds(self) -> float:
         law, cap = self.law, self.law.attention_cap_tokens
         slowest, most, prefill = 0.0, 0, False
         slots = [0] * self.limits.pipeline_parallel_size
         for rank in self.ranks:
             for slot in range(len(slots)):
-                contexts = [job.stored + 1 for job in rank.members(slot, "decode")]
+                contexts = [job.stored + 1 for job in rank.members(slot, "decode") if self.decodes()]
                 chunks = [(job.chunk, job.stored) for job in rank.members(slot, "prefill") if job.chunk]
                 tokens = len(contexts) + sum(chunk for chunk, _ in chunks)
                 if not tokens:
@@ -396,9 +403,11 @@ class Reference:
         return slowest + law.shared_s(max(slots), most, prefill)
 
     def finish_step(self, now: float) -> None:
+        decodes = self.decodes()
+        self.decode_steps += decodes
         for rank in self.ranks:
             for job in rank.running:
-                if job.state == "decode":
+                if job.state == "decode" and decodes:
                     job.blocks += self.needs_block(job)
                     job.stored += 1
                     self.token(job, now)

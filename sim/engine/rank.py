@@ -30,12 +30,14 @@ class Held:
     ----------
     decoding : decoding sequences.
     cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
+    stalled_since_s : while prompts make decoding sequences wait, the boundary of their last token; else None.
     """
 
-    __slots__ = ("cached_tokens", "decoding")
+    __slots__ = ("cached_tokens", "decoding", "stalled_since_s")
 
     def __init__(self) -> None:
         self.decoding = 0
+        self.stalled_since_s: float | None = None
         self.cached_tokens = 0
 
 
@@ -183,16 +185,16 @@ class Rank:
     def schedule(self, step: int, now_s: float) -> None:
         """Choose the prefill chunks of `step` for every lane; room for the growth of decodes must be there (`grow`)."""
         self.blocks.advance(step)
-        budget_tokens = self._limits.max_num_batched_tokens
+        budget_tokens, mixed = self._limits.max_num_batched_tokens, self._limits.enable_mixed_chunk
         for lane in self.lanes:
-            lane.budget_tokens = budget_tokens - lane.seqs
+            lane.budget_tokens = budget_tokens - lane.seqs if mixed else budget_tokens
         if self.prefills:
             for lane in self.lanes:
                 if lane.prefilling:
                     self._continue(lane, step, now_s)
-        if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
+        if self.waiting and (self._preempted_step != step or not self.running):  # who was just put back must wait
             self._admit(now_s)
-        if self.admission is not None:
+        if self.admission is not None and mixed:
             for lane in self.lanes:
                 if lane.chunks:
                     self.admission.chunked(step)
@@ -262,7 +264,7 @@ class Rank:
             if lane.budget_tokens <= 0:
                 return
             request = self._head()
-            if self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
+            if running and self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
                 return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
@@ -321,7 +323,10 @@ class Rank:
         for request in leaving:
             lane = request.lane
             assert lane is not None
-            lane.budget_tokens += 1 if request.state is State.DECODE else lane.chunk_tokens(request)
+            if request.state is not State.DECODE:
+                lane.budget_tokens += lane.chunk_tokens(request)
+            elif self._limits.enable_mixed_chunk:
+                lane.budget_tokens += 1
             self._preempt(request, step, now_s)
         self._displaced_priority = leaving[-1].priority
         return True
@@ -353,7 +358,9 @@ class Rank:
         stored = request.computed_tokens
         if request.state is State.DECODE:
             stored = request.join_context - 1 + step - request.join_step
-            request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
+            stalled_s = self.held.stalled_since_s
+            # a decoding sequence has put out a token at every boundary, unless prompts made it wait
+            request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
         request.queued_s = now_s
         self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step

@@ -23,8 +23,9 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.stall import Stall
 from sim.steptime.law import StepLaw
-from sim.steptime.span import span_seconds, steps_until
+from sim.steptime.span import ramp_seconds, span_seconds, steps_until
 
 FAR = 1 << 60
 _load = attrgetter("load")
@@ -70,6 +71,7 @@ class Replica:
         table = DecodeTable(law, limits.max_num_seqs)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
+        self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._marks: list[int] = []
@@ -130,6 +132,8 @@ class Replica:
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
+        if self._stall is not None:
+            self._stall.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
@@ -248,6 +252,9 @@ class Replica:
 
     def _account(self, steps: int) -> None:
         """Book `steps` finished steps of the span under way."""
+        if self._prefilling and self._stall is not None:
+            self._account_prompts_only()
+            return
         first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
         totals.steps += steps
@@ -258,17 +265,28 @@ class Replica:
             held.cached_tokens += decoding
         else:
             seconds = span_seconds(steps, first, slope)
-            growth_s = decoding * _ramp_seconds(steps, first, slope)
+            growth_s = decoding * ramp_seconds(steps, first, slope)
             totals.emitted_tokens += steps * decoding
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
-        if decoding:
+        if self._stall is not None:
+            self._stall.gaps(self._start_s, first, slope, steps)
+        elif decoding:
             self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
+
+    def _account_prompts_only(self) -> None:
+        """Book a step that decoded nothing; the counter of decode steps stands still."""
+        seconds, totals = self._first_s, self._totals
+        totals.steps += 1
+        totals.kv_token_s += self.held.cached_tokens * seconds - self._kv_part_s
+        self._kv_part_s = 0.0
+        self._start_s += seconds
+        self._planned = 0
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -309,6 +327,8 @@ class Replica:
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
+        if self._stall is not None:
+            self._stall.joins(request, now)
         if rank.admission is not None:
             rank.admission.decodes(request, step)
         self.held.decoding += 1
@@ -384,7 +404,7 @@ class Replica:
                 seconds, chunked = self._mixed(lane, step)
                 slope = 0.0
                 chunk_tokens += chunked
-                tokens += chunked
+                tokens = tokens + chunked if self._stall is None else chunked
             elif tokens:
                 slope = lane.slope_s
                 seconds = lane.first_s + (step - lane.step) * slope
@@ -403,6 +423,8 @@ class Replica:
             return
         if self._pipelined:
             total_tokens = self._fullest_slot_tokens()
+        if prefilling and self._stall is not None:
+            self._stall.begins(now)
         self._start_s = now
         self._first_s = duration_s = slowest_s + self._law.shared_s(total_tokens, most_tokens, prefilling)
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
@@ -416,15 +438,16 @@ class Replica:
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, prompt tokens) of a step with prompt chunks."""
-        seqs, ahead = lane.seqs, step - lane.step
+        seqs, ahead = lane.seqs if self._stall is None else 0, step - lane.step
         tokens = 0
         chunks = []
         for request, chunk in lane.chunks:
             tokens += chunk
             chunks.append((chunk, request.computed_tokens))
-        context_tokens = lane.context_tokens + ahead * seqs
-        capped_tokens = lane.capped_tokens + ahead * lane.below
-        return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
+        above = seqs > 0 and lane.above > 0
+        context_tokens = lane.context_tokens + ahead * seqs if seqs else 0
+        capped_tokens = lane.capped_tokens + ahead * lane.below if seqs else 0
+        return self._law.mixed_s(seqs, context_tokens, capped_tokens, above, chunks), tokens
 
     def _fullest_slot_tokens(self) -> int:
         """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
@@ -475,9 +498,3 @@ class Replica:
             if rank.cache is not None:
                 blocks -= rank.cache.audit(rank.running)
         return generated, prefilled, blocks
-
-
-def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:
-    """Sum of i times the duration of step i: what a level that grows by one per step adds to its time integral."""
-    pairs = steps * (steps - 1) // 2
-    return pairs * first_s + (pairs * (2 * steps - 1) // 3) * slope_s
