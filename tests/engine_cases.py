@@ -202,6 +202,8 @@ def cases(
     )
     if flavours:
         limits = replace(limits, **draw(engine_rules()))
+        if limits.scheduler == "sglang" and draw(st.booleans()):
+            limits = replace(limits, enable_mixed_chunk=False, data_parallel_size=1, pipeline_parallel_size=1)
     routers = ["round_robin", "least_outstanding", "power_of_two"]
     if caching:
         routers += ["prefix_affinity", "session_sticky"]

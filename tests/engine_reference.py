@@ -65,6 +65,7 @@ class Rank:
     cache: NaiveCache = field(default_factory=NaiveCache)
     ratio: float = 0.0
     fallen: int = 0
+    preempted_at: int = -1
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -96,6 +97,7 @@ class Reference:
     evicted_blocks: int = 0
     joins: int = 0
     tickets: int = 0
+    decode_steps: int = 0
 
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
@@ -210,19 +212,20 @@ class Reference:
         return floor((job.steps + 1) * length) - floor(job.steps * length)
 
     def form(self, rank: Rank, now: float) -> None:
-        preempted = False
+        retracted = False
         self.fit(rank)
         while self.free(rank) < 0:
             self.preempt(rank, self.victim(rank))
-            preempted = True
-        if preempted and self.sglang:
+            retracted = True
+        if retracted and self.sglang:
             decoding = [job for job in rank.running if job.state == "decode"]
             progress = sum(job.out for job in decoding) + self.limits.new_token_ratio.retract_steps * len(decoding)
             self.set_ratio(rank, min(1.0, progress / (sum(self.limit(job) for job in decoding) + 1)))
-        retracted = preempted
         lanes = range(self.limits.pipeline_parallel_size)
         width = 1 + self.limits.num_speculative_tokens
-        budget = [self.limits.max_num_batched_tokens - width * len(rank.members(lane, "decode")) for lane in lanes]
+        budget = [self.limits.max_num_batched_tokens for _ in lanes]
+        if self.limits.enable_mixed_chunk:
+            budget = [tokens - width * len(rank.members(lane, "decode")) for lane, tokens in enumerate(budget)]
         for lane in lanes:
             for job in rank.members(lane, "prefill"):
                 if budget[lane] <= 0:
@@ -232,12 +235,11 @@ class Reference:
                 chunk = min(job.target - job.stored, budget[lane])
                 while self.more_blocks(job, chunk) > self.free(rank) and job in rank.running:
                     self.preempt(rank, self.victim(rank))
-                    preempted = True
                 if job not in rank.running:
                     break
                 self.take(job, chunk)
                 budget[lane] -= chunk
-        if not preempted:
+        if rank.preempted_at != self.decode_steps or not rank.running:
             self.admit(rank, budget, now)
         if self.sglang and not retracted and not any(job.chunk for job in rank.running):
             rank.fallen += 1
@@ -366,7 +368,7 @@ class Reference:
         if short > 0.0:
             return []
         for job in leaving:
-            budget[job.lane] += 1 if job.state == "decode" else job.chunk
+            budget[job.lane] += int(self.limits.enable_mixed_chunk) if job.state == "decode" else job.chunk
             self.preempt(rank, job)
         return leaving
 
@@ -392,12 +394,17 @@ class Reference:
         job.state, job.target = "waiting", job.input_tokens + job.out
         job.stored = job.blocks = job.chunk = 0
         job.preemptions += 1
+        rank.preempted_at = self.decode_steps
         if self.sglang:
             self.append(rank, job)
         else:
             rank.waiting.insert(0, job)
 
     # ---- one step -----------------------------------------------------------------------------------------------
+
+    def decodes(self) -> bool:
+        """Whether decoding requests take part in the step at hand."""
+        return self.limits.enable_mixed_chunk or not any(job.chunk for job in self.everybody())
 
     def seconds(self) -> float:
         law, cap = self.law, self.law.attention_cap_tokens
@@ -407,7 +414,7 @@ class Reference:
         seqs = [0]
         for rank in self.ranks:
             for slot in range(len(slots)):
-                contexts = [self.fluid(job) + 1 for job in rank.members(slot, "decode")]
+                contexts = [self.fluid(job) + 1 for job in rank.members(slot, "decode") if self.decodes()]
                 chunks = [(job.chunk, job.stored) for job in rank.members(slot, "prefill") if job.chunk]
                 tokens = width * len(contexts) + sum(chunk for chunk, _ in chunks)
                 if not tokens:
@@ -423,9 +430,11 @@ class Reference:
         return slowest + law.shared_s(max(slots), most, prefill) + drafts_s
 
     def finish_step(self, now: float) -> None:
+        decodes = self.decodes()
+        self.decode_steps += decodes
         for rank in self.ranks:
             for job in rank.running:
-                if job.state == "decode":
+                if job.state == "decode" and decodes:
                     accepted = self.accepted(job)
                     job.blocks += self.needs_blocks(job)
                     job.stored += accepted

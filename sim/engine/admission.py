@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from sim.engine.blocks import BlockPool
 from sim.engine.lane import Lane
 from sim.engine.plan import EngineLimits, NewTokenRatio
-from sim.engine.request import Request, State, output_tokens
+from sim.engine.request import Request, State, blocks_held, output_tokens
 
 
 class Admission:
@@ -40,8 +40,8 @@ class Admission:
     def decodes(self, request: Request, step: int) -> None:
         """A request begins to decode at `step`."""
 
-    def leaves(self, request: Request, blocks: int, step: int) -> None:
-        """A request which holds `blocks` stops running before `step`."""
+    def leaves(self, request: Request, step: int) -> None:
+        """A request stops running before `step`."""
 
     def was_idle(self) -> None:
         """A request arrived at a rank where nobody was."""
@@ -73,7 +73,8 @@ class Outputs:
 
     def of(self, request: Request) -> int:
         """Its `max_tokens`, cut to what the engine can hold."""
-        return min(max(request.output_tokens, self._max_tokens), self._longest - request.input_tokens)
+        most = request.output_tokens  # with its prompt it fits, or it would have been refused
+        return most if most >= self._max_tokens else min(self._max_tokens, self._longest - request.input_tokens)
 
 
 class NoEvict(Admission):
@@ -108,9 +109,9 @@ class NoEvict(Admission):
         """As in `Admission`: what it holds and what it was promised."""
         return self._blocks(request) * self._pool.block_size
 
-    def leaves(self, request: Request, blocks: int, _step: int) -> None:
+    def leaves(self, request: Request, step: int) -> None:
         """As in `Admission`."""
-        self._owed -= self._blocks(request) - blocks
+        self._owed -= self._blocks(request) - blocks_held(request, step, self._pool.block_size)
 
     def clear(self, _step: int) -> None:
         """As in `Admission`."""
@@ -233,12 +234,13 @@ class ExpectedTokens(Admission):
         self._order += 1
         heappush(self._crossings, (cross, self._order, request, request.epoch))
 
-    def leaves(self, request: Request, _blocks: int, step: int) -> None:
+    def leaves(self, request: Request, step: int) -> None:
         """As in `Admission`."""
         if request.state is not State.DECODE:
             return
-        self.remaining_tokens(step)
-        left = self._outputs.of(request) - output_tokens(request, step)
+        if self._crossings:
+            self.remaining_tokens(step)
+        left = self._outputs.of(request) - request.generated - step + request.join_step
         if left > self._law.clip_tokens:
             self._above -= 1
         else:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
+from sim.engine.resident import resident
 from sim.errors import IdentityError
 
 RELATIVE = 1e-9
@@ -28,9 +29,9 @@ def check_identities(
     IdentityError : names the identity and both sides.
     """
     totals = record.totals
-    resident = [replica.resident() for replica in replicas]
-    generated = sum(row[0] for row in resident)
-    prefilled, blocks = sum(row[1] for row in resident), sum(row[2] for row in resident)
+    here = [resident(replica.ranks, replica.step, replica.limits) for replica in replicas]
+    generated = sum(row[0] for row in here)
+    prefilled, blocks = sum(row[1] for row in here), sum(row[2] for row in here)
     ended = totals.completed + totals.failed + totals.refused + totals.abandoned
     ranks = [rank for replica in replicas for rank in replica.ranks]
     caches = any(rank.cache is not None for rank in ranks)

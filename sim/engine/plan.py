@@ -55,6 +55,8 @@ class EngineLimits:
     scheduler : whose rules of admission and preemption are followed.
     capacity_scheduler_policy : which of TensorRT-LLM's; for that scheduler only.
     new_token_ratio : for SGLang's scheduler, which needs it.
+    enable_mixed_chunk : decode and compute prompts in one step; else a step with prompts decodes nothing (SGLang's
+        default), for one rank and one pipeline stage.
     max_tokens : output limit that clients send with every request, as far as its own output is not longer; 0 for the
         length of the output itself.
     kv_watermark_frac : share of the blocks that admission leaves free, unless nobody runs.
@@ -78,6 +80,7 @@ class EngineLimits:
     scheduler: Scheduler = "vllm"
     capacity_scheduler_policy: CapacityPolicy = "GUARANTEED_NO_EVICT"
     new_token_ratio: NewTokenRatio | None = None
+    enable_mixed_chunk: bool = True
     max_tokens: int = 0
     kv_watermark_frac: float = 0.0
     priority_preemption_threshold: int | None = None

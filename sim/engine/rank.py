@@ -34,12 +34,14 @@ class Held:
     cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
     rest_units : part of a token, in units of the acceptance length, that decoding has cached beyond that; 0 without
         speculative decoding (`sim.engine.acceptance`).
+    stalled_since_s : while prompts make decoding sequences wait, the boundary of their last token; else None.
     """
 
-    __slots__ = ("cached_tokens", "decoding", "rest_units")
+    __slots__ = ("cached_tokens", "decoding", "rest_units", "stalled_since_s")
 
     def __init__(self) -> None:
         self.decoding = 0
+        self.stalled_since_s: float | None = None
         self.cached_tokens = 0
         self.rest_units = 0
 
@@ -192,17 +194,20 @@ class Rank:
     def schedule(self, step: int, now_s: float) -> None:
         """Choose the prefill chunks of `step` for every lane; room for the growth of decodes must be there (`grow`)."""
         self.blocks.advance(step)
-        budget_tokens = self._limits.max_num_batched_tokens
+        budget_tokens, mixed = self._limits.max_num_batched_tokens, self._limits.enable_mixed_chunk
         for lane in self.lanes:
-            lane.budget_tokens = budget_tokens - lane.seqs * lane.verified_tokens
+            lane.budget_tokens = budget_tokens - lane.seqs * lane.verified_tokens if mixed else budget_tokens
         if self.prefills:
             for lane in self.lanes:
                 if lane.prefilling:
                     self._continue(lane, step, now_s)
-        if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
+        if self.waiting and (self._preempted_step != step or not self.running):  # who was just put back must wait
             self._admit(now_s)
-        if self.admission is not None and any(lane.chunks for lane in self.lanes):
-            self.admission.chunked(step)
+        if self.admission is not None and mixed:
+            for lane in self.lanes:
+                if lane.chunks:
+                    self.admission.chunked(step)
+                    break
         self.safe_until = self.blocks.safe_until()
         if step in (self._preempted_step, self._pressing_step):
             self.safe_until = step + 1  # it may return, or make way, in the very next step
@@ -228,7 +233,7 @@ class Rank:
 
     def steps_until_admission(self, step: int, steps: int) -> int:
         """Of `steps` steps that only decode, those before the head of the queue may be admitted."""
-        if self.admission is None or not self.waiting or len(self.running) >= self._limits.max_num_seqs:
+        if self.admission is None or len(self.running) >= self._limits.max_num_seqs:
             return steps
         return self.admission.steps_until(step, steps)
 
@@ -269,7 +274,7 @@ class Rank:
             if lane.budget_tokens <= 0:
                 return
             request = self._head()
-            if self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
+            if running and self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
                 return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
@@ -331,8 +336,10 @@ class Rank:
         for request in leaving:
             lane = request.lane
             assert lane is not None
-            verified = self._limits.verified_tokens
-            lane.budget_tokens += verified if request.state is State.DECODE else lane.chunk_tokens(request)
+            if request.state is not State.DECODE:
+                lane.budget_tokens += lane.chunk_tokens(request)
+            elif self._limits.enable_mixed_chunk:
+                lane.budget_tokens += self._limits.verified_tokens
             self._preempt(request, step, now_s)
         self._displaced_priority = leaving[-1].priority
         return True
@@ -374,7 +381,9 @@ class Rank:
         if request.state is State.DECODE:
             assert request.lane is not None
             stored = request.join_context - 1 + request.lane.decoded_tokens(request, step)
-            request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
+            stalled_s = self.held.stalled_since_s
+            # a decoding sequence has put out a token at every boundary, unless prompts made it wait
+            request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
         request.queued_s = now_s
         self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step
@@ -396,7 +405,7 @@ class Rank:
         lane = request.lane
         assert lane is not None
         if self.admission is not None and request.state is State.DECODE:
-            self.admission.leaves(request, self._blocks_held(request, step), step)
+            self.admission.leaves(request, step)
         del self.running[request]
         request.epoch += 1
         held = self.held
@@ -431,7 +440,7 @@ class Rank:
         """Free the blocks of a request that does not decode."""
         cache = self.cache
         if self.admission is not None:
-            self.admission.leaves(request, request.blocks, step)
+            self.admission.leaves(request, step)
         if cache is None:
             self.held.cached_tokens -= request.computed_tokens
             self.blocks.give(request.blocks)

@@ -9,9 +9,7 @@ the next step boundary.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from heapq import heappop, heappush
-from itertools import chain
 from operator import attrgetter
 
 from simpy import Environment, Event
@@ -25,8 +23,9 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.stall import Stall
 from sim.steptime.law import StepLaw
-from sim.steptime.span import span_seconds, steps_until
+from sim.steptime.span import ramp_seconds, span_seconds, steps_until
 
 FAR = 1 << 60
 _load = attrgetter("load")
@@ -73,6 +72,7 @@ class Replica:
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
+        self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
@@ -135,6 +135,8 @@ class Replica:
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
+        if self._stall is not None:
+            self._stall.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
@@ -253,11 +255,14 @@ class Replica:
 
     def _account(self, steps: int) -> None:
         """Book `steps` finished steps of the span under way."""
+        if self._prefilling and self._stall is not None:
+            self._account_prompts_only()
+            return
         first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
         totals.steps += steps
         if self._drafts:
-            seconds, ramp_s = span_seconds(steps, first, slope), _ramp_seconds(steps, first, slope)
+            seconds, ramp_s = span_seconds(steps, first, slope), ramp_seconds(steps, first, slope)
             totals.kv_token_s += emit(held, steps, seconds, ramp_s, self.limits, self._record) - self._kv_part_s
         elif steps == 1:
             seconds = first
@@ -266,17 +271,28 @@ class Replica:
             held.cached_tokens += decoding
         else:
             seconds = span_seconds(steps, first, slope)
-            growth_s = decoding * _ramp_seconds(steps, first, slope)
+            growth_s = decoding * ramp_seconds(steps, first, slope)
             totals.emitted_tokens += steps * decoding
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
-        if decoding:
+        if self._stall is not None:
+            self._stall.gaps(self._start_s, first, slope, steps)
+        elif decoding:
             self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
+
+    def _account_prompts_only(self) -> None:
+        """Book a step that decoded nothing; the counter of decode steps stands still."""
+        seconds, totals = self._first_s, self._totals
+        totals.steps += 1
+        totals.kv_token_s += self.held.cached_tokens * seconds - self._kv_part_s
+        self._kv_part_s = 0.0
+        self._start_s += seconds
+        self._planned = 0
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -317,6 +333,8 @@ class Replica:
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
+        if self._stall is not None:
+            self._stall.joins(request, now)
         if rank.admission is not None:
             rank.admission.decodes(request, step)
         self.held.decoding += 1
@@ -392,7 +410,7 @@ class Replica:
                 seconds, chunked = self._mixed(lane, step)
                 slope = 0.0
                 chunk_tokens += chunked
-                tokens += chunked
+                tokens = tokens + chunked if self._stall is None else chunked
             elif tokens:
                 slope = lane.slope_s
                 seconds = lane.first_s + (step - lane.step) * slope
@@ -411,6 +429,8 @@ class Replica:
             return
         if self._pipelined:
             total_tokens = self._fullest_slot_tokens()
+        if prefilling and self._stall is not None:
+            self._stall.begins(now)
         self._start_s = now
         self._first_s = duration_s = slowest_s + self._shared_s(total_tokens, most_tokens, prefilling)
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
@@ -424,12 +444,14 @@ class Replica:
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, prompt tokens) of a step with prompt chunks."""
-        seqs, ahead = lane.seqs, step - lane.step
+        seqs, ahead = lane.seqs if self._stall is None else 0, step - lane.step
         tokens = 0
         chunks = []
         for request, chunk in lane.chunks:
             tokens += chunk
             chunks.append((chunk, request.computed_tokens))
+        if not seqs:  # nobody decodes here, or those who do wait for the prompts
+            return self._law.mixed_s(0, 0, 0, any_above=False, prefills=chunks), tokens
         context_tokens, capped_tokens = lane.context_units, lane.capped_units
         if ahead:
             ahead *= lane.units_per_step
@@ -452,8 +474,10 @@ class Replica:
 
     def _steps_alike(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Of `steps` steps without a mark, those before another lane is the slowest or a queue may move."""
-        if steps > 1 and self._looks_ahead:
-            steps = min(rank.steps_until_admission(step, steps) for rank in self.ranks)
+        if self._looks_ahead:
+            for rank in self.ranks:
+                if rank.waiting:
+                    steps = rank.steps_until_admission(step, steps)
         if steps > 1 and len(self._lanes) > 1:
             steps = self._until_overtaken(step, steps, slowest_s, slope_s)
         return steps
@@ -467,35 +491,3 @@ class Replica:
                 if behind < steps * steeper:
                     steps = max(1, int(behind / steeper) + 1)
         return steps
-
-    # ---- for the identities -------------------------------------------------------------------------------------
-
-    def resident(self) -> tuple[Fraction, int, int]:
-        """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one.
-
-        Generated with the parts of tokens that the totals do not count as emitted yet: whole without speculation.
-        """
-        generated = prefilled = blocks = 0
-        units = -self.held.rest_units
-        for rank in self.ranks:
-            rank.blocks.advance(self.step)
-            for request in chain(rank.running, rank.waiting):
-                generated += request.generated
-                prefilled += request.computed_tokens - request.hit_tokens
-                if request.state is State.DECODE:
-                    assert request.lane is not None
-                    decoded = request.lane.decoded_tokens(request, self.step)
-                    generated += decoded
-                    units += request.lane.rest_units(request, self.step)
-                    blocks += rank.blocks.blocks_of(request.join_context - 1 + decoded)
-                else:
-                    blocks += request.blocks
-            if rank.cache is not None:
-                blocks -= rank.cache.audit(rank.running)
-        return generated + Fraction(units, self.limits.acceptance_length.denominator), prefilled, blocks
-
-
-def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:
-    """Sum of i times the duration of step i: what a level that grows by one per step adds to its time integral."""
-    pairs = steps * (steps - 1) // 2
-    return pairs * first_s + (pairs * (2 * steps - 1) // 3) * slope_s

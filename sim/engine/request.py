@@ -152,3 +152,10 @@ class Request:
 def output_tokens(request: Request, step: int) -> int:
     """Tokens that a running request has generated before `step`."""
     return request.generated + (step - request.join_step if request.state is State.DECODE else 0)
+
+
+def blocks_held(request: Request, step: int, block_size: int) -> int:
+    """KV blocks that a running request holds before `step`, shared ones too."""
+    if request.state is not State.DECODE:
+        return request.blocks
+    return -(-(request.join_context - 1 + step - request.join_step) // block_size)

@@ -74,6 +74,8 @@ class EngineSection(Section):
     """TensorRT-LLM's: reserve prompt and output to the end (its default), or admit by prompt and pause the newest."""
     schedule_conservativeness: Annotated[float, Field(strict=True, ge=0.0, le=10.0)] | None = None
     """SGLang's: scales the share of the output limit that it expects requests to generate; without it, 1."""
+    enable_mixed_chunk: bool = True
+    """SGLang's: decode and prefill in one step; without it a step with prompts decodes nothing, as SGLang's default."""
     max_tokens: Count | None = None
     """Output limit that clients send with each request, where its own output is not longer; without it, that output."""
     kv_watermark_frac: Annotated[float, Field(strict=True, ge=0.0, le=0.9)] = 0.0
@@ -114,6 +116,8 @@ class EngineSection(Section):
         for key, owner in (("capacity_scheduler_policy", "tensorrt-llm"), ("schedule_conservativeness", "sglang")):
             if getattr(self, key) is not None and rules != owner:
                 raise ValueError(f"{key} belongs to the scheduler {owner}, not to {rules}")
+        if not self.enable_mixed_chunk and rules != "sglang":
+            raise ValueError(f"enable_mixed_chunk: false belongs to the scheduler sglang; {rules} always mixes")
         if self.priority_preemption_threshold is not None and self.scheduling_policy != "priority":
             raise ValueError(
                 "priority_preemption_threshold needs scheduling_policy: priority; "
@@ -151,3 +155,14 @@ class DeploymentSection(Section):
     """Engine and its limits."""
     expert_imbalance: ExpertImbalanceSection = ExpertImbalanceSection()
     """Skew of expert load."""
+
+    @model_validator(mode="after")
+    def _steps_without_decodes(self) -> Self:
+        layout = self.layout
+        if not self.engine.enable_mixed_chunk and layout.data_parallel_size * layout.pipeline_parallel_size > 1:
+            raise ValueError(
+                "engine.enable_mixed_chunk: false is modelled for one attention rank and one pipeline stage, not for "
+                f"data_parallel_size {layout.data_parallel_size} and "
+                f"pipeline_parallel_size {layout.pipeline_parallel_size}"
+            )
+        return self

@@ -129,6 +129,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         scheduler=scheduler_of(scenario),
         capacity_scheduler_policy=engine.capacity_scheduler_policy or "GUARANTEED_NO_EVICT",
         new_token_ratio=new_token_ratio(scenario),
+        enable_mixed_chunk=engine.enable_mixed_chunk,
         max_tokens=engine.max_tokens or 0,
         kv_watermark_frac=engine.kv_watermark_frac,
         priority_preemption_threshold=engine.priority_preemption_threshold,

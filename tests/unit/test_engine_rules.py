@@ -166,7 +166,7 @@ def test_the_remainder_is_clipped_per_request() -> None:
     rule.decodes(short, 3)
 
     assert [rule.remaining_tokens(step) for step in (3, 5, 13)] == [50, 48, 40]
-    rule.leaves(short, 7, 13)
+    rule.leaves(short, 13)
     assert [rule.remaining_tokens(step) for step in (13, 22, 32)] == [40, 40, 30]
 
 
