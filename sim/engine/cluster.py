@@ -14,12 +14,15 @@ from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.fleet import Fleet
 from sim.engine.identities import check_identities
-from sim.engine.plan import ClusterPlan
+from sim.engine.pile_tally import Piles
+from sim.engine.plan import ClusterPlan, ServiceLevel
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_tally import TenantTally
+from sim.engine.throttle import Throttled
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -38,11 +41,19 @@ class Load:
     draws : requests or sessions in order of arrival.
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
+    tenants : names of the parts of a mixture, which draws name by index; empty where all is one load.
+    slos : limits of each tenant.
+    piles : (tenant, pile) of every pile of jobs released before the horizon.
+    throttled : parts with a bound of their own on what is under way, beside the open load of `draws`.
     """
 
     draws: Iterator[RequestDraw | Session]
     concurrency: int | None = None
     think_s: float = 0.0
+    tenants: tuple[str, ...] = ()
+    slos: tuple[ServiceLevel, ...] = ()
+    piles: tuple[Piles, ...] = ()
+    throttled: tuple[Throttled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class Cluster:
         self.env = env = Environment()
         self.plan = plan
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests)
+        if load.tenants:
+            record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s)
         self.clients = Clients(
             env,
             plan.client,
@@ -86,6 +99,7 @@ class Cluster:
             load.concurrency,
             load.think_s,
             plan.max_requests,
+            load.throttled,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         self.replicas = [
@@ -172,6 +186,8 @@ class Cluster:
         self.clients.sessions.duration_s.flush()
         unfinished = int(record.in_system.level)
         unfinished_s = self._unfinished_s(now)
+        if record.tenants is not None:
+            record.tenants.close(record.totals)
         check_identities(record, self.replicas, unfinished, unfinished_s, now)
         return Outcome(
             record=record,

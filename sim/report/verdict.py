@@ -9,6 +9,7 @@ from typing import Final, Literal
 from sim.report.figures import duration, listed, metric_figure, number, plain_number, plural
 from sim.report.headline import limits_words
 from sim.report.sections import FATES
+from sim.report.tenants import tenant_sentence, worst_tenant
 from sim.simulation.infeasible import Infeasible
 from sim.study.metric import Metric
 from sim.study.result import Result
@@ -91,12 +92,30 @@ def _judged(result: Result) -> Verdict:
     high = attainment.value if attainment.high is None else attainment.high
     sentence = f"{shown.text} of requests met {within}."
     if low >= target:
-        return Verdict("good", "Fits, keeps up, meets the service level", sentence)
+        good = Verdict("good", "Fits, keeps up, meets the service level", sentence)
+        return _by_tenant(result, good, target) or good
     if high < target:
         return Verdict("bad", "Fits and keeps up, but misses the service level", sentence)
     return Verdict(
         "open", "Fits and keeps up, at the edge of the service level", f"{sentence} The interval holds the target."
     )
+
+
+def _by_tenant(result: Result, good: Verdict, target: float) -> Verdict | None:
+    """The verdict where all requests together meet the target and those of one tenant do not."""
+    worst = worst_tenant(result)
+    if worst is None or worst[1].value is None:
+        return None
+    name, share = worst
+    low = share.value if share.low is None else share.low
+    high = share.value if share.high is None else share.high
+    sentence = f"{good.sentence} {tenant_sentence(name, share, target)}"
+    if high < target:
+        return Verdict("bad", f"Fits and keeps up, but misses the service level of {name}", sentence)
+    if low < target:
+        title = f"Fits and keeps up, at the edge of the service level of {name}"
+        return Verdict("open", title, f"{sentence} The interval holds the target.")
+    return None
 
 
 def _nothing(result: Result) -> Verdict | None:

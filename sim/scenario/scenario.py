@@ -88,9 +88,7 @@ class Scenario(Section):
     def input_files(self) -> list[Path]:
         """Files that the scenario names and that exist: a model configuration, a trace."""
         named = [self.model.name]
-        trace = getattr(self.workload, "trace", None)
-        if trace is not None:
-            named.append(str(trace.path))
+        named += [name for source in self.workload.sources.values() for name in source.files()]
         found = (self.locate(name) for name in named)
         return [path for path in found if path.is_file()]
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
+from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
+from sim.scenario.slo import SloSection
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
@@ -14,17 +16,19 @@ from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
 from sim.units import MILLISECOND
+from sim.workload.mix import Mix
 from sim.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A scenario, resolved: memory plan, step law, cluster, workload."""
+    """A scenario, resolved: memory plan, step law, cluster, workload, and limits of each tenant of a mix."""
 
     planned: Planned
     law: KernelStepLaw
     cluster: ClusterPlan
-    workload: Workload
+    workload: Workload | Mix
+    tenant_slos: tuple[ServiceLevel, ...] = ()
 
 
 def build(scenario: Scenario) -> Built:
@@ -35,7 +39,8 @@ def build(scenario: Scenario) -> Built:
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     planned = plan(scenario)
-    return Built(planned, law_of(scenario, planned), cluster_plan(scenario, planned), workload_of(scenario))
+    law, cluster = law_of(scenario, planned), cluster_plan(scenario, planned)
+    return Built(planned, law, cluster, workload_of(scenario), tenant_service_levels(scenario))
 
 
 def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
@@ -110,6 +115,24 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
 
 def service_level(scenario: Scenario) -> ServiceLevel:
     """Latency limits in seconds; infinite where the scenario sets none."""
-    slo = scenario.slo
+    return _limits(scenario.slo)
+
+
+def tenant_service_levels(scenario: Scenario) -> tuple[ServiceLevel, ...]:
+    """Limits of each tenant: its own, or the scenario's; a batch has none but its due time. Empty without tenants."""
+    section = scenario.workload
+    if section.mix is None:
+        return () if section.batch is None else (ServiceLevel(),)
+    return tuple(
+        _limits(part.slo)
+        if part.slo is not None
+        else ServiceLevel()
+        if part.batch is not None
+        else _limits(scenario.slo)
+        for part in section.mix.parts.values()
+    )
+
+
+def _limits(slo: SloSection | PartSlo) -> ServiceLevel:
     limits_ms = (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms)
     return ServiceLevel(*(float("inf") if limit is None else limit * MILLISECOND for limit in limits_ms))

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sim.errors import TraceError
-from sim.scenario.workload import TraceSection
+from sim.scenario.source import TraceSection
 from sim.workload.arrivals.closed import ClosedLoop
 from sim.workload.trace.reader import read_trace
 from sim.workload.trace.scaling import Scaling

@@ -23,6 +23,7 @@ from sim.study.rates import rate_metrics, rates_by_replication
 from sim.study.replicate import replicate
 from sim.study.result import CostLine, Result, Status
 from sim.study.sizing import sized
+from sim.study.tenants import tenant_metrics, tenants_by_replication
 from sim.study.utilisations import utilisation_metrics
 from sim.study.window import Window
 from sim.study.workers import Progress, worker_count
@@ -84,7 +85,11 @@ def summarise(
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
         assumed_inputs=assumed_inputs(scenario, found.built, money),
         ledger=tuple(_lines(money)),
-        replications={**latencies_by_replication(outcomes), **rates_by_replication(windows)},
+        replications={
+            **latencies_by_replication(outcomes),
+            **rates_by_replication(windows),
+            **tenants_by_replication(outcomes, windows),
+        },
         histograms={
             name: pooled(outcome.record.histograms[name] for outcome in outcomes)
             for name in outcomes[0].record.histograms
@@ -129,6 +134,7 @@ def _metrics(
         _kv_peak(scenario.name, outcomes, windows),
         *utilisation_metrics(scenario, windows),
         *money.metrics,
+        *tenant_metrics(outcomes, windows, scenario.run.horizon_s, note),
     )
 
 

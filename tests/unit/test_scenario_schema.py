@@ -20,10 +20,10 @@ COUNTS_AND_PURE = {
     "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications", "seed",
     "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
     "affinity_guard", "clients",
-    "without_largest",
+    "without_largest", "duplicate_largest", "max_in_flight", "requests", "priority",
     # pure numbers by their field's name
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
-    "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
+    "rank_correlation", "output_scale", "scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
     "weights", "tokens",
 }  # fmt: skip
 
