@@ -7,11 +7,13 @@ from typing import Final
 
 from sim.report.figures import number, plain_number, plural
 from sim.scenario.arrivals import (
+    ClientsArrivals,
     ClosedLoopArrivals,
     MmppArrivals,
     MmppShape,
     PresetArrivals,
     ProfileArrivals,
+    ServeGenArrivals,
     TraceArrivals,
 )
 from sim.scenario.batch import BatchSection
@@ -143,9 +145,12 @@ def _preset_arrivals(preset: str, arrivals: PresetArrivals) -> list[str]:
 
 def _open(arrivals: OpenArrivals) -> list[str]:
     """Long-run mean rate, law, and what the law follows."""
+    if isinstance(arrivals, ServeGenArrivals):
+        return _recorded_clients(arrivals)
     rate = _rate(open_arrivals(arrivals).rate_rps)
     if not isinstance(arrivals, ProfileArrivals):
-        return [f"{rate} on average" if isinstance(arrivals, MmppArrivals) else rate, _law(arrivals)]
+        changed = _what_if(arrivals) if isinstance(arrivals, ClientsArrivals) else []
+        return [f"{rate} on average" if isinstance(arrivals, MmppArrivals) else rate, _law(arrivals), *changed]
     if arrivals.preset is not None:
         season = _week(arrivals.start_h, f"week of hourly load {arrivals.preset}")
     else:
@@ -153,6 +158,21 @@ def _open(arrivals: OpenArrivals) -> list[str]:
         repeated = "repeated" if arrivals.after == "repeat" else "the last rate held"
         season = f"profile of {plural(len(rates), 'rate')} ({number(min(rates))} to {number(max(rates))}), {repeated}"
     return [f"{rate} on average", season, _law(arrivals.base)]
+
+
+def _recorded_clients(arrivals: ServeGenArrivals) -> list[str]:
+    parts = [f"clients of {arrivals.pool} as recorded in {PurePath(arrivals.path).name}"]
+    if arrivals.start_s:
+        parts.append(f"from second {plain_number(arrivals.start_s)}")
+    if arrivals.scale != 1.0:
+        parts.append(f"rates x {plain_number(arrivals.scale)}")
+    return [*parts, *_what_if(arrivals)]
+
+
+def _what_if(arrivals: ClientsArrivals | ServeGenArrivals) -> list[str]:
+    if arrivals.without_largest:
+        return [f"without the {arrivals.without_largest:,} largest"]
+    return [f"the {arrivals.duplicate_largest:,} largest twice"] if arrivals.duplicate_largest else []
 
 
 def _law(shape: object) -> str:

@@ -77,15 +77,15 @@ def tenant_tables(result: Result) -> list[tuple[str, tuple[str, ...], list[Tenan
     return [table for table in tables if table[2]]
 
 
-def worst_tenant(result: Result) -> tuple[str, Metric] | None:
-    """The tenant with the smallest share of requests within its limits; None without tenants or figures."""
+def worst_tenant(result: Result) -> tuple[str, Metric, float] | None:
+    """The tenant with the smallest share of requests within its limits, and that share; None where nothing is known."""
     tenants = _by_tenant(result)
     shares = [(name, known["slo_attainment_frac"]) for name, known in tenants.items()]
     given = [(item.value, name, item) for name, item in shares if item.value is not None]
     if len(tenants) < 2 or not given:
         return None
-    _, name, item = min(given, key=lambda entry: entry[0])
-    return name, item
+    value, name, item = min(given, key=lambda entry: entry[0])
+    return name, item, value
 
 
 def tenant_sentence(name: str, share: Metric, target_frac: float) -> str:

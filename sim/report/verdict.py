@@ -104,11 +104,11 @@ def _judged(result: Result) -> Verdict:
 def _by_tenant(result: Result, good: Verdict, target: float) -> Verdict | None:
     """The verdict where all requests together meet the target and those of one tenant do not."""
     worst = worst_tenant(result)
-    if worst is None or worst[1].value is None:
+    if worst is None:
         return None
-    name, share = worst
-    low = share.value if share.low is None else share.low
-    high = share.value if share.high is None else share.high
+    name, share, value = worst
+    low = value if share.low is None else share.low
+    high = value if share.high is None else share.high
     sentence = f"{good.sentence} {tenant_sentence(name, share, target)}"
     if high < target:
         return Verdict("bad", f"Fits and keeps up, but misses the service level of {name}", sentence)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, Rate, TraceArrivals
+from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, Rate, ServeGenArrivals, TraceArrivals
 from sim.scenario.lengths import Tokens
 from sim.scenario.section import Count, Fraction, Seconds, SecondsOrZero, Section
 
@@ -63,7 +63,7 @@ class SessionsSection(Section):
         given = [key for key in ("rate_per_s", "arrivals", "concurrency") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"needs one of rate_per_s, arrivals and concurrency, not {' and '.join(given)}")
-        if isinstance(self.arrivals, ClosedLoopArrivals | TraceArrivals):
+        if isinstance(self.arrivals, ClosedLoopArrivals | TraceArrivals | ServeGenArrivals):
             raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
                 f"arrivals of sessions cannot be {self.arrivals.process}: use concurrency, or an open process"
             )

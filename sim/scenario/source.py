@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, PresetArrivals, TraceArrivals
+from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, PresetArrivals, ServeGenArrivals, TraceArrivals
 from sim.scenario.batch import BatchSection
-from sim.scenario.lengths import Length
+from sim.scenario.lengths import Length, QuantilesFile
 from sim.scenario.section import Seconds, Section
 from sim.scenario.sessions import SessionsSection
 from sim.scenario.workload_presets import known, preset_rate_rps, session_presets, workload_presets
@@ -108,7 +108,10 @@ class SourceSection(Section):
 
     def files(self) -> list[str]:
         """Names of the files that hold parts of the load."""
-        return [] if self.trace is None else [self.trace.path]
+        named = (self.trace, self.arrivals, self.input_tokens, self.output_tokens)
+        return [
+            section.path for section in named if isinstance(section, TraceSection | ServeGenArrivals | QuantilesFile)
+        ]
 
     @model_validator(mode="before")
     @classmethod

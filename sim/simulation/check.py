@@ -15,6 +15,7 @@ from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned, misfit
 from sim.simulation.memory import plan as plan_memory_of
 from sim.streams import Streams
+from sim.workload.arrivals.recorded_clients import RecordedClients
 from sim.workload.arrivals.replay import TraceArrivals
 from sim.workload.mix import Mix
 from sim.workload.workload import Workload
@@ -90,8 +91,11 @@ def _must_be_carried_rps(built: Built) -> float | None:
     """
     rate_rps, cluster = built.workload.mean_rate_rps, built.cluster
     requests = inf if cluster.max_requests is None else float(cluster.max_requests)
-    if isinstance(built.workload, Workload) and isinstance(built.workload.arrivals, TraceArrivals):
-        requests = min(requests, float(len(built.workload.arrivals.trace)))
+    arrivals = built.workload.arrivals if isinstance(built.workload, Workload) else None
+    if isinstance(arrivals, TraceArrivals):
+        requests = min(requests, float(len(arrivals.trace)))
+    if isinstance(arrivals, RecordedClients):
+        rate_rps = arrivals.rate_within_rps(cluster.horizon_s)
     return None if rate_rps is None else min(rate_rps, requests / cluster.horizon_s)
 
 

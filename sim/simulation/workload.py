@@ -148,7 +148,7 @@ class _Source:
                 rate_rps = arrivals.rate_rps if self.rate_rps is None else self.rate_rps
                 return preset_arrivals(section.preset, rate_rps, week=arrivals.week_profile, start_h=arrivals.start_h)
             assert not isinstance(arrivals, TraceArrivals | ClosedLoopArrivals), "both are dealt with before"
-            return open_arrivals(arrivals)
+            return open_arrivals(arrivals, self.base_dir)
 
     def _closed(self) -> ClosedLoop | None:
         arrivals = self.section.arrivals
@@ -159,7 +159,7 @@ class _Source:
     def _length(self, which: str, own: Length | None) -> LengthLaw:
         with _under(f"{self.key}.{which}_tokens"):
             if own is not None:
-                return length_law(own)
+                return length_law(own, self.base_dir)
             assert self.section.preset is not None, "the schema asks for lengths where there is no preset"
             return preset_length(self.section.preset, which)
 

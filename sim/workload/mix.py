@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from sim.errors import ScenarioError
 from sim.streams import Streams
+from sim.workload.arrivals.recorded_clients import RecordedClients
 from sim.workload.arrivals.replay import TraceArrivals
 from sim.workload.batch import Batch, Pile
 from sim.workload.request import RequestDraw
@@ -49,7 +50,7 @@ class Part:
     @property
     def rate_rps(self) -> float | None:
         """Long-run rate of single requests that come openly and without end; None for any other kind."""
-        if self.batch is not None or isinstance(self.workload.arrivals, TraceArrivals):
+        if self.batch is not None or isinstance(self.workload.arrivals, TraceArrivals | RecordedClients):
             return None
         return self.workload.mean_rate_rps
 
