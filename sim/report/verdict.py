@@ -85,7 +85,8 @@ def _judged(result: Result) -> Verdict:
     shown = metric_figure(attainment)
     if not limits:
         return Verdict("open", "Fits and keeps up", f"No service level is set; {shown.text} of requests completed.")
-    within = f"the service level ({limits}), the target being {plain_number(100 * target)} %"
+    tenants = " or those of its tenant" if worst_tenant(result) is not None else ""
+    within = f"the service level ({limits}{tenants}), the target being {plain_number(100 * target)} %"
     if attainment.value is None:
         return Verdict("open", "Nothing was measured", f"How many requests met {within}, cannot be said: {shown.note}.")
     low = attainment.value if attainment.low is None else attainment.low

@@ -89,7 +89,7 @@ class Scenario(Section):
         """Files that the scenario names and that exist: a model configuration, a trace."""
         named = [self.model.name]
         named += [name for source in self.workload.sources.values() for name in source.files()]
-        found = (self.locate(name) for name in named)
+        found = (self.locate(name) for name in dict.fromkeys(named))
         return [path for path in found if path.is_file()]
 
     def locate(self, name: str) -> Path:

@@ -23,7 +23,8 @@ COUNTS_AND_PURE = {
     "without_largest", "duplicate_largest", "max_in_flight", "requests", "priority",
     # pure numbers by their field's name
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
-    "rank_correlation", "output_scale", "scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
+    "scale", "rank_correlation", "output_scale",
+    "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
     "weights", "tokens",
 }  # fmt: skip
 

@@ -53,7 +53,7 @@ def written(folder, **columns):
     ],
 )
 def test_published_pools_have_their_published_statistics(shared, pool, clients, rate_rps, peak, shares):
-    """Clients, mean rate, ten-minute peak over mean and shares of the largest, as published (m-mid has 108 active)."""
+    """Clients, mean rate, ten-minute peak over mean and shares of the largest are those published."""
     recorded = read_client_windows(shared(FILE), pool)
     assert len(recorded.volumes) == clients
     mean = sum(recorded.volumes.values())
@@ -83,7 +83,7 @@ def test_regenerated_windows_are_smooth_although_clients_are_not(shared, pool):
 
 @pytest.mark.traces
 def test_published_lengths(shared):
-    """DeepSeek-R1: median and p99 of 208 and 23,423 input tokens, 792 and 12,607 output tokens; means 1,268 and 1,527."""
+    """DeepSeek-R1: median and p99 of 208 and 23,423 input tokens, of 792 and 12,607 output tokens."""
     for column, half, high, mean in (("input_tokens", 208, 23_423, 1268), ("output_tokens", 792, 12_607, 1527)):
         law = read_quantiles(shared("traces/servegen_deepseek_r1_quantiles.csv"), column)
         assert law.quantile(np.array([0.5, 0.99])).tolist() == [half, high]
@@ -104,7 +104,7 @@ def test_a_scenario_replays_a_pool(shared, tmp_path):
     assert result.counts["attempted"] / 600 == pytest.approx(0.02 * recorded.rates_rps[10], rel=0.35)
     assert [path.name for path in scenario.input_files()] == [
         "servegen_client_windows.parquet",
-        quantiles.split("/")[-1],
+        quantiles.rsplit("/", maxsplit=1)[-1],
     ]
 
 
@@ -130,7 +130,7 @@ def test_burst_of_a_client_follows_its_law():
 
 
 def test_the_others_stay_when_the_largest_leaves_or_comes_twice():
-    """Without its largest client a pool sends the others' requests at the very same times; with it twice, all the same."""
+    """Without its largest client a pool sends the others' requests at the same times; with it twice, all of them."""
     full, without, twice = (
         set(RecordedClients(SMALL, without_largest=gone, duplicate_largest=more).times(Streams(5)))
         for gone, more in ((0, 0), (1, 0), (0, 1))
@@ -160,7 +160,7 @@ def test_files(tmp_path):
     assert recorded.span_s == 2 * WINDOW_S
     assert recorded.rates_rps.tolist() == [1.0, 2.0]
     assert list(recorded.volumes) == [1, 0]
-    with pytest.raises(ScenarioError, match="pool: is no pool.*valid: a, b"):
+    with pytest.raises(ScenarioError, match=r"pool: is no pool.*valid: a, b"):
         read_client_windows(written(tmp_path), "c")
     with pytest.raises(TraceError, match="lacks the column shape"):
         read_client_windows(written(tmp_path, shape=None), "a")
@@ -169,7 +169,7 @@ def test_files(tmp_path):
     with pytest.raises(TraceError, match="Gamma or Weibull"):
         read_client_windows(written(tmp_path, pattern=["Gamma", "Pareto", "Gamma"]), "a")
     (tmp_path / "text.parquet").write_text("nothing")
-    with pytest.raises(TraceError, match="text.parquet"):
+    with pytest.raises(TraceError, match=r"text.parquet"):
         read_client_windows(tmp_path / "text.parquet", "a")
 
 
@@ -178,7 +178,7 @@ def test_quantile_files(tmp_path):
     path = tmp_path / "q.csv"
     path.write_text("p,input_tokens\n0.1,10\n0.9,90\n")
     assert read_quantiles(path, "input_tokens").quantile(np.array([0.0, 0.5])).tolist() == [10, 50]
-    with pytest.raises(ScenarioError, match="column.*no such column"):
+    with pytest.raises(ScenarioError, match=r"column.*no such column"):
         read_quantiles(path, "output_tokens")
     path.write_text("p,input_tokens\n0.1,10\n0.9,many\n")
     with pytest.raises(TraceError, match="line 3"):
