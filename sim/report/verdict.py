@@ -81,11 +81,13 @@ def _judged(result: Result) -> Verdict:
     """The service level alone."""
     attainment = _attainment(result)
     target = result.scenario.slo.attainment_frac
-    limits = limits_words(result.scenario)
+    worst = worst_tenant(result)
+    limits, tenants = limits_words(result.scenario), " or those of its tenant" if worst is not None else ""
+    if not limits and result.scenario.workload.has_limits:
+        limits, tenants = "those of each tenant", ""
     shown = metric_figure(attainment)
     if not limits:
         return Verdict("open", "Fits and keeps up", f"No service level is set; {shown.text} of requests completed.")
-    tenants = " or those of its tenant" if worst_tenant(result) is not None else ""
     within = f"the service level ({limits}{tenants}), the target being {plain_number(100 * target)} %"
     if attainment.value is None:
         return Verdict("open", "Nothing was measured", f"How many requests met {within}, cannot be said: {shown.note}.")

@@ -28,6 +28,12 @@ class WorkloadSection(SourceSection):
             return {"": self}
         return {f"mix.parts.{name}": part for name, part in self.mix.parts.items()}
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether a part has limits of its own, or due times."""
+        sources = self.sources.values()
+        return any(part.batch is not None or getattr(part, "slo", None) is not None for part in sources)
+
     @model_validator(mode="after")
     def _mix_alone(self) -> Self:
         if self.mix is not None:

@@ -145,7 +145,8 @@ def _longest_queue(outcome: Outcome) -> int:
 def _price(scenario: Scenario, found: Check) -> Iterator[str]:
     """What changes the meaning of goodput and cost."""
     slo, layout = scenario.slo, found.planned.layout
-    if slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None:
+    no_limits = slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None
+    if no_limits and not scenario.workload.has_limits:
         yield (
             "No service level is set (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms): every completed request counts as good, "
             "so goodput, attainment and cost say nothing about latency."

@@ -34,8 +34,14 @@ SMALL = made(
 
 def written(folder, **columns):
     path = folder / "clients.parquet"
-    base = {"workload": ["a", "a", "b"], "client": [0, 1, 0], "window_start_s": [600, 1200, 0],
-            "rate_rps": [1.0, 2.0, 3.0], "pattern": ["Gamma", "Weibull", "Gamma"], "shape": [1.0, 0.5, 2.0]}  # fmt: skip
+    base = {
+        "workload": ["a", "a", "b"],
+        "client": [0, 1, 0],
+        "window_start_s": [600, 1200, 0],
+        "rate_rps": [1.0, 2.0, 3.0],
+        "pattern": ["Gamma", "Weibull", "Gamma"],
+        "shape": [1.0, 0.5, 2.0],
+    }
     frame = pd.DataFrame({key: value for key, value in {**base, **columns}.items() if value is not None})
     frame.to_parquet(path)
     return path
