@@ -88,7 +88,7 @@ class Cluster:
         self.plan = plan
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests)
         if load.tenants:
-            record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s)
+            record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s, plan.record_requests)
         self.clients = Clients(
             env,
             plan.client,

@@ -58,12 +58,18 @@ class TenantTally:
     totals, opened : counters by tenant, now and at the end of the warm-up.
     histograms : latencies by tenant and name.
     piles : how far each pile of jobs came.
+    rows : tenant of each row that the recorder keeps, only where rows are asked for.
     """
 
-    __slots__ = ("_warmup_s", "histograms", "names", "opened", "piles", "slos", "totals")
+    __slots__ = ("_warmup_s", "histograms", "names", "opened", "piles", "rows", "slos", "totals")
 
     def __init__(
-        self, names: Sequence[str], slos: Sequence[ServiceLevel], piles: Sequence[Piles], warmup_s: float
+        self,
+        names: Sequence[str],
+        slos: Sequence[ServiceLevel],
+        piles: Sequence[Piles],
+        warmup_s: float,
+        record_requests: bool,
     ) -> None:
         self.names = tuple(names)
         self.slos = tuple(slos)
@@ -71,6 +77,7 @@ class TenantTally:
         self.opened = [total.copy() for total in self.totals]
         self.histograms = [{name: BufferedHistogram() for name in LATENCIES} for _ in names]
         self.piles = PileTally(piles)
+        self.rows: list[int] | None = [] if record_requests else None
         self._warmup_s = warmup_s
 
     def open(self) -> None:
@@ -92,6 +99,8 @@ class TenantTally:
         self.piles.completed(request, now_s)
         if request.arrival_s < self._warmup_s:
             return
+        if self.rows is not None:
+            self.rows.append(tenant)
         histograms = self.histograms[tenant]
         ttft = histograms["ttft_s"].pending
         ttft.append(ttft_s)

@@ -82,6 +82,11 @@ def tenants_by_replication(outcomes: Sequence[Outcome], windows: Sequence[Window
     return found
 
 
+def request_tenants(outcomes: Sequence[Outcome]) -> list[float]:
+    """Index of the tenant of each kept request row, in the order of the rows of all replications."""
+    return [float(tenant) for outcome in outcomes for tenant in _tally(outcome).rows or ()]
+
+
 def _jobs(option: str, outcomes: Sequence[Outcome], tenant: int, horizon_s: float) -> Iterator[Metric]:
     """Jobs against their due times; nothing for a tenant without piles."""
     each = [judged(outcome, tenant, horizon_s) for outcome in outcomes]

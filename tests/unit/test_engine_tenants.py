@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,7 @@ from sim.errors import IdentityError
 from sim.streams import Streams
 from sim.workload.batch import Pile
 from sim.workload.request import RequestDraw
-from tests.unit.test_sessions_client import OneSecond, Scripted, plan
+from tests.unit.test_sessions_client import LIMITS, OneSecond, Scripted, plan
 
 
 def job(at_s, tenant, output_tokens=2, due_s=math.inf, input_tokens=10):
@@ -120,6 +122,37 @@ def test_a_load_without_tenants_keeps_no_tally():
     outcome = Cluster(plan(), OneSecond(), Load(iter([job(0.0, 0, 2)])), Streams(1)).run()
     assert outcome.record.tenants is None
     assert ends(outcome) == [(0.0, 2.0)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_identities_hold_in_random_mixtures(seed):
+    """Few KV blocks, faults, timeouts, sessions and piles side by side: all identities hold, and tenants add up."""
+    rng = random.Random(seed)
+    times = sorted(rng.uniform(0, 300) for _ in range(60))
+    requests = [job(at_s, 0, rng.randint(1, 30), input_tokens=rng.randint(1, 120)) for at_s in times]
+    jobs = [job(10.0, 1, rng.randint(1, 20), 200.0, rng.randint(1, 600)) for _ in range(40)]
+    scripts = [Scripted(str(n), *[(rng.uniform(0, 9), rng.randint(1, 90), rng.randint(1, 9))] * 3) for n in range(9)]
+    for script in scripts:
+        script.tenant = 2
+    limits = replace(LIMITS, num_kv_blocks=20, max_num_seqs=4, max_model_len=190)
+    outcome = run(
+        requests,
+        [Throttled(1, iter(jobs), rng.randint(1, 5)), Throttled(2, iter(scripts), 2, 4.0)],
+        [(1, Pile(10.0, 200.0, 40))],
+        names=("a", "b", "c"),
+        limits=limits,
+        horizon_s=rng.choice((150.0, 400.0, 5000.0)),
+        faults=FaultPlan(scheduled=((60.0, 0),), detect_s=3.0, restart_s=10.0),
+        spare_nodes=1,
+        client=ClientPolicy(request_timeout_s=60.0, max_retries=2, retry_backoff_s=1.0),
+    )
+    tally = outcome.record.tenants
+    assert sum(total.arrived - total.ended for total in tally.totals) == outcome.unfinished
+    assert tally.piles.states[0].completed == tally.totals[1].completed
+    assert len(tally.rows) == len(outcome.record.rows) == outcome.record.totals.completed
+    if outcome.end_s > 400.0:
+        assert outcome.end_s < 5000.0, "the run ends when every part has run out"
+        assert [total.arrived for total in tally.totals[:2]] == [60, 40]
 
 
 def test_tenants_must_add_up():

@@ -207,6 +207,14 @@ def test_tenants_add_up_to_the_whole(result):
     assert result.metric("ttft_p95_s").option == "scenario", "the run's own figure comes first"
 
 
+def test_request_rows_name_their_tenant():
+    """Each kept row has the index of its tenant."""
+    two = mixed({"a": POISSON, "b": {**POISSON, "input_tokens": {"law": "constant", "tokens": 7}}})
+    rows = sim.simulate(two.with_({"run.record_requests": True}), workers=1).requests_frame()
+    assert (rows.tenant == (rows.input_tokens == 7)).all()
+    assert set(rows.tenant) == {0.0, 1.0}
+
+
 def test_jobs_are_reported(result):
     """Share on time, completion and lateness of the piles; 36 s are enough for 30 jobs."""
     value = {name: result.value(name, "tenant:docs") for name in ("jobs", "jobs_completed", "jobs_on_time_frac")}
