@@ -82,7 +82,7 @@ def _judged(result: Result) -> Verdict:
     attainment = _attainment(result)
     target = result.scenario.slo.attainment_frac
     worst = worst_tenant(result)
-    limits, tenants = limits_words(result.scenario), " or those of its tenant" if worst is not None else ""
+    limits, tenants = limits_words(result.scenario), ", or those of its tenant" if worst is not None else ""
     if not limits and result.scenario.workload.has_limits:
         limits, tenants = "those of each tenant", ""
     shown = metric_figure(attainment)
