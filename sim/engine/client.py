@@ -9,12 +9,16 @@ that an outage is not an endless loop at one instant.
 Sessions come from the same iterator. The client asks a session for its next step when the one before is answered, and
 sends that call after its pause; sub-agents run side by side and are waited for. A call that finally fails, is refused,
 or was answered after the user's patience ends its session. Under closed load a new session follows each that ends.
+
+In a mixture of tenants open load comes from the iterator, and each part that bounds what it has under way sends the
+next when one of its own ends (`sim.engine.throttle`). A job with a due time is waited for without a timeout.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import cast
 
 from simpy import Environment, Event
@@ -26,6 +30,7 @@ from sim.engine.request import Request, State
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
 from sim.engine.tenant_limits import TenantLimits
+from sim.engine.throttle import Throttled, Throttles
 from sim.errors import SimError
 from sim.workload.request import RequestDraw
 from sim.workload.sessions.call import Call
@@ -42,6 +47,7 @@ class Clients:
     draws : requests or sessions in order of arrival; under closed load their arrival times are ignored.
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
+    throttled : parts of open load that have a bound of their own.
     done : called once no request is left and none will come.
     limits : what the gateway lets tenants do, or None.
 
@@ -64,6 +70,7 @@ class Clients:
         think_s: float = 0.0,
         max_requests: int | None = None,
         limits: TenantLimits | None = None,
+        throttled: Sequence[Throttled] = (),
     ) -> None:
         self._env = env
         self._policy = policy
@@ -85,6 +92,11 @@ class Clients:
         self._deadlines: deque[tuple[float, Request, int]] = deque()
         self._watching = False
         self._calling: dict[Request, Session] = {}
+        self._throttles = (
+            Throttles(env, throttled, policy.failure_pause_s, self._send_throttled, self._check_done)
+            if throttled
+            else None
+        )
         self.sessions = SessionTally()
         self.longest_refused_tokens = 0
         self.exhausted = False
@@ -92,6 +104,8 @@ class Clients:
     def start(self, router: Router) -> None:
         """Begin to send."""
         self._router = router
+        if self._throttles is not None:
+            self._throttles.start()
         if self._concurrency is None:
             self._next_arrival()
         else:
@@ -131,6 +145,13 @@ class Clients:
         elif draw is not None:
             self._begin(cast("Session", draw))
 
+    def _send_throttled(self, draw: RequestDraw | Session) -> None:
+        if type(draw) is not RequestDraw:
+            self._begin(cast("Session", draw))
+        elif self._left:
+            self._left -= 1
+            self._send(draw)
+
     def _send(self, draw: RequestDraw, session: Session | None = None) -> None:
         now = self._env.now
         input_tokens, output_tokens = draw.input_tokens, draw.output_tokens
@@ -140,6 +161,8 @@ class Clients:
         if session is not None:
             self._calling[request] = session
         self._record.arrived(now)
+        if self._record.tenants is not None:
+            self._record.tenants.arrived(request.tenant)
         tokens = input_tokens + output_tokens
         if tokens > self._longest_tokens:
             self.longest_refused_tokens = max(self.longest_refused_tokens, tokens)
@@ -166,7 +189,8 @@ class Clients:
             return
         request.replica = replica
         self._in_flight += 1
-        self._deadlines.append((now + self._timeout_s, request, request.attempt))
+        if request.deadline_s == inf:
+            self._deadlines.append((now + self._timeout_s, request, request.attempt))
         if not self._watching:
             self._watch()
         elif len(self._deadlines) > 4 * self._in_flight + COMPACT:
@@ -221,6 +245,8 @@ class Clients:
             self._answered(session, request)
         elif self._concurrency is not None:
             call_later(self._env, self._response_s + self._think_s, CLIENT, self._closed_again)
+        elif self._throttles is not None:
+            self._throttles.ended(request.tenant, completed=True)
         if self.exhausted:
             self._check_done()
 
@@ -232,6 +258,8 @@ class Clients:
             self._session_over(session, completed=False)
         elif self._concurrency is not None:
             self._pause_after_failure()
+        elif self._throttles is not None:
+            self._throttles.ended(request.tenant, completed=False)
         self._check_done()
 
     def _pause_after_failure(self) -> None:
@@ -240,6 +268,8 @@ class Clients:
 
     def _check_done(self) -> None:
         more_calls = self.sessions.unfinished and self._left
+        if self._throttles is not None and self._throttles.pending and self._left:
+            return
         if self.exhausted and not more_calls and self._record.in_system.level == 0:
             self._done()
 
@@ -314,6 +344,8 @@ class Clients:
                 call_later(self._env, self._think_s, CLIENT, self._closed_again)
             else:
                 self._pause_after_failure()
+        elif self._throttles is not None:
+            self._throttles.ended(session.tenant, completed=completed)
         if self.exhausted:
             self._check_done()
 

@@ -14,7 +14,8 @@ from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.fleet import Fleet
 from sim.engine.identities import check_identities
-from sim.engine.plan import ClusterPlan
+from sim.engine.pile_tally import Piles
+from sim.engine.plan import ClusterPlan, ServiceLevel
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
@@ -22,6 +23,8 @@ from sim.engine.request import Request
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
 from sim.engine.tenant_limits import TenantLimits
+from sim.engine.tenant_tally import TenantTally
+from sim.engine.throttle import Throttled
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -40,11 +43,19 @@ class Load:
     draws : requests or sessions in order of arrival.
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
+    tenants : names of the parts of a mixture, which draws name by index; empty where all is one load.
+    slos : limits of each tenant.
+    piles : (tenant, pile) of every pile of jobs released before the horizon.
+    throttled : parts with a bound of their own on what is under way, beside the open load of `draws`.
     """
 
     draws: Iterator[RequestDraw | Session]
     concurrency: int | None = None
     think_s: float = 0.0
+    tenants: tuple[str, ...] = ()
+    slos: tuple[ServiceLevel, ...] = ()
+    piles: tuple[Piles, ...] = ()
+    throttled: tuple[Throttled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,8 @@ class Cluster:
         self.env = env = Environment()
         self.plan = plan
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
+        if load.tenants:
+            record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s, plan.record_requests)
         self.clients = Clients(
             env,
             plan.client,
@@ -89,6 +102,7 @@ class Cluster:
             load.think_s,
             plan.max_requests,
             TenantLimits(plan.tenant_limits) if plan.tenant_limits else None,
+            load.throttled,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         self.replicas = [
@@ -179,6 +193,8 @@ class Cluster:
         self.clients.sessions.duration_s.flush()
         unfinished = int(record.in_system.level)
         unfinished_s = self._unfinished_s(now)
+        if record.tenants is not None:
+            record.tenants.close(record.totals)
         check_identities(record, self.replicas, unfinished, unfinished_s, now)
         return Outcome(
             record=record,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sim.engine.plan import ServiceLevel
 from sim.engine.request import Request
+from sim.engine.tenant_tally import TenantTally
 from sim.engine.totals import Totals
 from sim.measure.gauge import TimeWeighted
 from sim.measure.histogram import BufferedHistogram
@@ -28,6 +29,7 @@ class Recorder:
     in_system : requests sent and not yet finished, in time.
     rows : one tuple per completed request (`ROW`), only where rows are asked for.
     kv_peak_tokens : most tokens cached on one replica at a step boundary, since the warm-up.
+    tenants : the same by tenant; None where the load has only one.
     timeline : (time, running, waiting, cached-token share, replicas up) samples, bounded in number.
     """
 
@@ -40,6 +42,7 @@ class Recorder:
         self.totals = Totals()
         self.opened = self.totals.copy()
         self.histograms = {name: BufferedHistogram() for name in HISTOGRAMS}
+        self.tenants: TenantTally | None = None
         self.in_system = TimeWeighted()
         self.sojourn_s = 0.0
         self.rows: list[tuple[float, ...]] | None = [] if record_requests else None
@@ -57,6 +60,8 @@ class Recorder:
     def open(self) -> None:
         """End of the warm-up: measure from here."""
         self.opened = self.totals.copy()
+        if self.tenants is not None:
+            self.tenants.open()
         self.kv_peak_tokens = 0
         self.measuring = True
 
@@ -69,6 +74,8 @@ class Recorder:
         """A request finished, one way or another."""
         self.in_system.add(now_s, -1)
         self.sojourn_s += now_s - request.arrival_s
+        if self.tenants is not None:
+            self.tenants.left(request)
 
     def gaps(self, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
         """Gaps between tokens of `decoding` sequences over `steps` steps, step i lasting `first_s + i * slope_s`."""
@@ -113,8 +120,12 @@ class Recorder:
         e2el += self._response_s
         ttft = request.first_token_s - request.arrival_s + self._response_s
         tpot = (e2el - ttft) / (tokens - 1) if tokens > 1 else 0.0
-        slo = self.slo
-        if ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s:
+        tenants = self.tenants
+        slo = self.slo if tenants is None else tenants.slos[request.tenant]
+        good = ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s and now_s <= request.deadline_s
+        if tenants is not None:
+            tenants.completed(request, now_s, ttft, tpot, good=good)
+        if good:
             totals.good += 1
             totals.good_tokens += tokens
             totals.good_input_tokens += request.input_tokens

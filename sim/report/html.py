@@ -26,6 +26,7 @@ from sim.report.sections import (
     rows_of,
     warnings_of,
 )
+from sim.report.tenants import MEANING, TenantRow, tenant_tables
 from sim.report.timeline_plot import timeline_svg
 from sim.report.verdict import verdict
 from sim.simulation.memory import Planned, plan
@@ -77,6 +78,8 @@ def _content(result: Result, planned: Planned) -> dict[str, Any]:
         "latency_svg": latency_svg(result),
         "fates": fates(result),
         "efforts": efforts(result),
+        "tenants": _tenants(result),
+        "tenants_meaning": MEANING,
         "sections": sections,
         "notes": Footnotes(row.figure for _, rows in sections for row in rows),
         "timeline_svg": timeline_svg(result),
@@ -95,6 +98,14 @@ def _content(result: Result, planned: Planned) -> dict[str, Any]:
         "scenario_json": json.dumps(result.scenario.resolved(), indent=2, ensure_ascii=False),
         "whole": whole,
     }
+
+
+def _tenants(result: Result) -> list[tuple[str, tuple[str, ...], list[TenantRow], Footnotes]]:
+    """Tables of tenants and of jobs: title, head, rows, remarks."""
+    return [
+        (title, head, rows, Footnotes(item for row in rows for item in row.figures))
+        for title, head, rows in tenant_tables(result)
+    ]
 
 
 def _key(result: Result) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import Final
 from sim.report.figures import Figure, metric_figure
 from sim.study.metric import Metric
 from sim.study.result import Result
+from sim.study.tenants import OPTION as TENANT
 
 LATENCIES: Final = (
     ("ttft", "TTFT", "time to first token"),
@@ -83,8 +84,9 @@ class LatencyRow:
 
 
 def metrics_of(result: Result) -> dict[str, Metric]:
-    """Figures of the scenario itself by name; those of pay options are left out."""
-    return {item.metric: item for item in result.metrics if not item.metric.startswith("cost_")}
+    """Figures of the scenario itself by name; those of pay options and of single tenants are left out."""
+    own = [item for item in result.metrics if not item.metric.startswith("cost_")]
+    return {item.metric: item for item in own if not item.option.startswith(TENANT)}
 
 
 def latency_rows(result: Result) -> list[LatencyRow]:

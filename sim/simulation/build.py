@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
+from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
+from sim.scenario.slo import SloSection
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import constant, engine_constants
 from sim.simulation.expert_load import expert_load
@@ -18,12 +20,13 @@ from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.served import ServedStepLaw, served_law
 from sim.units import MILLISECOND
+from sim.workload.mix import Mix
 from sim.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A scenario, resolved: memory plan, step law, cluster, workload.
+    """A scenario, resolved: memory plan, step law, cluster, workload, and limits of each tenant of a mix.
 
     Attributes
     ----------
@@ -34,7 +37,8 @@ class Built:
     law: KernelStepLaw
     served: ServedStepLaw
     cluster: ClusterPlan
-    workload: Workload
+    workload: Workload | Mix
+    tenant_slos: tuple[ServiceLevel, ...] = ()
 
 
 def build(scenario: Scenario) -> Built:
@@ -46,8 +50,14 @@ def build(scenario: Scenario) -> Built:
     """
     planned = plan(scenario)
     law = law_of(scenario, planned)
-    served = served_law(law, engine_constants(scenario))
-    return Built(planned, law, served, cluster_plan(scenario, planned), workload_of(scenario))
+    return Built(
+        planned,
+        law,
+        served_law(law, engine_constants(scenario)),
+        cluster_plan(scenario, planned),
+        workload_of(scenario),
+        tenant_service_levels(scenario),
+    )
 
 
 def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
@@ -72,7 +82,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
 
 def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
     """Limits, policies and faults of the cluster."""
-    deployment, run = scenario.deployment, scenario.run
+    deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
     return ClusterPlan(
         limits=limits_of(scenario, planned),
         replicas=deployment.replicas,
@@ -86,7 +96,7 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
-        tenant_limits=tenant_limits(scenario),
+        tenant_limits=tenant_limits(scenario, tuple(mix.parts) if mix is not None else ()),
         prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
     )
 
@@ -138,6 +148,24 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
 
 def service_level(scenario: Scenario) -> ServiceLevel:
     """Latency limits in seconds; infinite where the scenario sets none."""
-    slo = scenario.slo
+    return _limits(scenario.slo)
+
+
+def tenant_service_levels(scenario: Scenario) -> tuple[ServiceLevel, ...]:
+    """Limits of each tenant: its own, or the scenario's; a batch has none but its due time. Empty without tenants."""
+    section = scenario.workload
+    if section.mix is None:
+        return () if section.batch is None else (ServiceLevel(),)
+    return tuple(
+        _limits(part.slo)
+        if part.slo is not None
+        else ServiceLevel()
+        if part.batch is not None
+        else _limits(scenario.slo)
+        for part in section.mix.parts.values()
+    )
+
+
+def _limits(slo: SloSection | PartSlo) -> ServiceLevel:
     limits_ms = (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms)
     return ServiceLevel(*(float("inf") if limit is None else limit * MILLISECOND for limit in limits_ms))

@@ -15,7 +15,10 @@ from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned, misfit
 from sim.simulation.memory import plan as plan_memory_of
 from sim.streams import Streams
+from sim.workload.arrivals.recorded_clients import RecordedClients
 from sim.workload.arrivals.replay import TraceArrivals
+from sim.workload.mix import Mix
+from sim.workload.workload import Workload
 
 LENGTH_SAMPLE = 2000
 
@@ -57,7 +60,9 @@ def check(scenario: Scenario) -> Check:
     means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
     bound = capacity_bound(built.served, built.cluster, *means)
     rate_rps = _must_be_carried_rps(built)
-    if rate_rps is not None:
+    if rate_rps is not None and isinstance(workload, Mix) and drawn.too_long_frac:
+        rate_rps = None  # whose requests are too long, and so what is left of the rate, is an outcome
+    elif rate_rps is not None:
         rate_rps *= 1.0 - drawn.too_long_frac
     reason = _request_too_long(planned, drawn) or hopeless(bound, rate_rps, scenario.deployment.replicas)
     return Check(planned, built, reason, bound, drawn.too_long_frac)
@@ -86,8 +91,11 @@ def _must_be_carried_rps(built: Built) -> float | None:
     """
     rate_rps, cluster = built.workload.mean_rate_rps, built.cluster
     requests = inf if cluster.max_requests is None else float(cluster.max_requests)
-    if isinstance(built.workload.arrivals, TraceArrivals):
-        requests = min(requests, float(len(built.workload.arrivals.trace)))
+    arrivals = built.workload.arrivals if isinstance(built.workload, Workload) else None
+    if isinstance(arrivals, TraceArrivals):
+        requests = min(requests, float(len(arrivals.trace)))
+    if isinstance(arrivals, RecordedClients):
+        rate_rps = arrivals.rate_within_rps(cluster.horizon_s)
     return None if rate_rps is None else min(rate_rps, requests / cluster.horizon_s)
 
 

@@ -11,8 +11,10 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.simulation.engine_rules import marked
 from sim.steptime.caveats import law_caveats
+from sim.study.pile_notes import pile_notes
 from sim.units import DAY_S, HOUR_S
 from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
+from sim.workload.mix import Mix
 
 FEW_REPLICATIONS = 10
 UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at the end hardly move a percentile
@@ -21,6 +23,7 @@ UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at
 def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
+    yield from pile_notes(scenario, outcomes)
     yield from _window(scenario, outcomes)
     yield from _cut_trace(scenario, found, outcomes)
     yield from _season(scenario)
@@ -110,7 +113,8 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _cut_trace(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """A trace whose end lies beyond the horizon."""
     assert found.built is not None
-    arrivals = found.built.workload.arrivals
+    workload = found.built.workload
+    arrivals = None if isinstance(workload, Mix) else workload.arrivals
     if isinstance(arrivals, ReplayedArrivals):
         rows, seen = len(arrivals.trace), max(outcome.record.totals.arrived for outcome in outcomes)
         if seen < rows and scenario.run.max_requests is None:
@@ -122,14 +126,18 @@ def _cut_trace(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) ->
 
 def _season(scenario: Scenario) -> Iterator[str]:
     """A load with a daily rhythm, simulated over less than whole days."""
-    arrivals = scenario.workload.arrivals
-    weekly = isinstance(arrivals, PresetArrivals) and arrivals.week_profile
+    weekly = any(_follows_a_week(source.arrivals) for source in scenario.workload.sources.values())
     days = (scenario.run.horizon_s - scenario.run.warmup_s) / DAY_S
-    if (weekly or (isinstance(arrivals, ProfileArrivals) and arrivals.preset is not None)) and days != int(days):
+    if weekly and days != int(days):
         yield (
             f"The load follows the hours of a week, and {days:.3g} days of it are measured: rates and yearly costs are "
             "those of that time; measure whole days, or the whole week."
         )
+
+
+def _follows_a_week(arrivals: object) -> bool:
+    weekly = isinstance(arrivals, PresetArrivals) and arrivals.week_profile
+    return weekly or (isinstance(arrivals, ProfileArrivals) and arrivals.preset is not None)
 
 
 def _longest_queue(outcome: Outcome) -> int:
@@ -141,7 +149,8 @@ def _longest_queue(outcome: Outcome) -> int:
 def _price(scenario: Scenario, found: Check) -> Iterator[str]:
     """What changes the meaning of goodput and cost."""
     slo, layout = scenario.slo, found.planned.layout
-    if slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None:
+    no_limits = slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None
+    if no_limits and not scenario.workload.has_limits:
         yield (
             "No service level is set (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms): every completed request counts as good, "
             "so goodput, attainment and cost say nothing about latency."

@@ -23,6 +23,7 @@ from sim.study.rates import rate_metrics, rates_by_replication
 from sim.study.replicate import replicate
 from sim.study.result import CostLine, Result, Status
 from sim.study.sizing import sized
+from sim.study.tenants import request_tenants, tenant_metrics, tenants_by_replication
 from sim.study.utilisations import utilisation_metrics
 from sim.study.window import Window
 from sim.study.workers import Progress, worker_count
@@ -84,7 +85,11 @@ def summarise(
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
         assumed_inputs=assumed_inputs(scenario, found.built, money),
         ledger=tuple(_lines(money)),
-        replications={**latencies_by_replication(outcomes), **rates_by_replication(windows)},
+        replications={
+            **latencies_by_replication(outcomes),
+            **rates_by_replication(windows),
+            **tenants_by_replication(outcomes, windows),
+        },
         histograms={
             name: pooled(outcome.record.histograms[name] for outcome in outcomes)
             for name in outcomes[0].record.histograms
@@ -130,6 +135,7 @@ def _metrics(
         _kv_peak(scenario.name, outcomes, windows),
         *utilisation_metrics(scenario, windows),
         *money.metrics,
+        *tenant_metrics(outcomes, windows, scenario.run.horizon_s, note),
     )
 
 
@@ -158,4 +164,7 @@ def _request_columns(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | No
         return None
     rows = [(float(index), *row) for index, outcome in enumerate(outcomes) for row in outcome.record.rows or ()]
     columns = zip(*rows, strict=True) if rows else ((),) * (len(ROW) + 1)
-    return {name: list(values) for name, values in zip(("replication", *ROW), columns, strict=True)}
+    found = {name: list(values) for name, values in zip(("replication", *ROW), columns, strict=True)}
+    if outcomes[0].record.tenants is not None:
+        found["tenant"] = request_tenants(outcomes)
+    return found
