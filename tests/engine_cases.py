@@ -148,7 +148,7 @@ def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching
         num_kv_blocks=one_request + spare,
         max_model_len=draw(st.sampled_from([10_000, 70])),
         data_parallel_size=draw(st.integers(1, 3)),
-        pipeline_parallel_size=draw(st.integers(1, 2)),
+        pipeline_parallel_size=draw(st.integers(1, 4)),
         scheduling_policy=draw(st.sampled_from(["fcfs", "shortest_prefill"])),
         scheduler_reserve_full_isl=draw(st.booleans()),
         enable_prefix_caching=caching,

@@ -42,6 +42,7 @@ class Lane:
     budget_tokens : tokens that the step being formed may still take.
     prefilling : requests whose prompt is under way, oldest first.
     chunks : (request, tokens) computed in the step under way.
+    earlier : tokens of a prompt that earlier lanes of a pipeline compute in the same round; empty without stages.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Lane:
         "changed",
         "chunks",
         "context_tokens",
+        "earlier",
         "first_s",
         "prefilling",
         "seqs",
@@ -77,6 +79,7 @@ class Lane:
         self.budget_tokens = 0
         self.prefilling: list[Request] = []
         self.chunks: list[tuple[Request, int]] = []
+        self.earlier: dict[Request, int] = {}
 
     def advance(self, step: int) -> None:
         """Bring the sums to `step`, because one of them is about to change."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import deque
 
 from sim.engine.blocks import BlockPool
+from sim.engine.chunks import Chunks, fewest_requests
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+
+FAR = 1 << 60
 
 
 class Held:
@@ -48,6 +51,7 @@ class Rank:
     """
 
     __slots__ = (
+        "_chunks",
         "_fcfs",
         "_limits",
         "_preempted_step",
@@ -80,6 +84,7 @@ class Rank:
         self.blocks = BlockPool(limits.num_kv_blocks, limits.block_size)
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
         self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self._chunks = Chunks(self.lanes) if len(self.lanes) > 1 else None
         self.waiting: deque[Request] = deque()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
@@ -100,6 +105,8 @@ class Rank:
             self.cache.clear()
         for lane in self.lanes:
             lane.clear(step)
+        if self._chunks is not None:
+            self._chunks.clear()
         self.running = {}
         self.waiting = deque()
         self.load = self.prefills = 0
@@ -150,10 +157,12 @@ class Rank:
         budget_tokens = self._limits.max_num_batched_tokens
         for lane in self.lanes:
             lane.budget_tokens = budget_tokens - lane.seqs
-        if self.prefills:
+        if self._chunks is not None:
             for lane in self.lanes:
-                if lane.prefilling:
-                    self._continue(lane, step, now_s)
+                lane.earlier.clear()
+            self._chunks.proceed(self, step, now_s)
+        elif self.prefills:
+            self._continue(self.lanes[0], step, now_s)
         if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
             self._admit(now_s)
         self.safe_until = self.blocks.safe_until()
@@ -176,19 +185,24 @@ class Rank:
             self.waiting.remove(request)
 
     def _continue(self, lane: Lane, step: int, now_s: float) -> None:
-        blocks = self.blocks
         for request in tuple(lane.prefilling):
             if lane.budget_tokens <= 0:
                 return
             if request.state is not State.PREFILL:
                 continue  # preempted by an older one in this very step
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
-            need = self._blocks_for(request, chunk)
-            while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
-                self._preempt(next(reversed(self.running)), step, now_s)
+            need = self.make_room(request, chunk, step, now_s)
             if request.state is not State.PREFILL:
                 return  # it was the newest itself
-            self._chunk(lane, request, chunk, need)
+            self.chunk(lane, request, chunk, need)
+
+    def make_room(self, request: Request, tokens: int, step: int, now_s: float) -> int:
+        """Preempt the newest requests, at last itself, until `tokens` of a prompt fit; returns the blocks needed."""
+        blocks = self.blocks
+        need = self.blocks_for(request, tokens)
+        while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
+            self._preempt(next(reversed(self.running)), step, now_s)
+        return need
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
@@ -198,11 +212,10 @@ class Rank:
         reserve = self._limits.scheduler_reserve_full_isl
         if reserve:
             room -= self._promised_blocks()
-        lane = lanes[0]
+        chunks = self._chunks
+        lane = begins = lanes[0]  # where it will decode, and where its prompt begins
         while waiting and len(running) < seats:
-            if len(lanes) > 1:
-                lane = min(lanes, key=_fullness)
-            if lane.budget_tokens <= 0:
+            if lane.budget_tokens <= 0 if chunks is None else chunks.spent():
                 return
             request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
             chunk = request.target_tokens
@@ -211,7 +224,10 @@ class Rank:
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
-            chunk = min(chunk, lane.budget_tokens)
+            if chunks is not None:
+                lane = min(lanes, key=fewest_requests)
+                begins = chunks.first_lane(lane, chunk)
+            chunk = min(chunk, begins.budget_tokens)
             need = -(-chunk // blocks.block_size)  # what it finds ends with a block
             whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
             if whole > room:
@@ -227,7 +243,10 @@ class Rank:
             running[request] = None
             lane.prefilling.append(request)
             self.prefills += 1
-            self._chunk(lane, request, chunk, need)
+            self.chunk(begins, request, chunk, need)
+            if chunks is not None:
+                more = chunks.extend(self, request, begins, chunk, FAR if reserve else room)
+                room -= 0 if reserve else more
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
@@ -236,10 +255,12 @@ class Rank:
             -(-request.target_tokens // size) - request.blocks for lane in self.lanes for request in lane.prefilling
         )
 
-    def _blocks_for(self, request: Request, chunk: int) -> int:
-        return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks
+    def blocks_for(self, request: Request, tokens: int) -> int:
+        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
+        return -(-(request.computed_tokens + tokens) // self.blocks.block_size) - request.blocks
 
-    def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+    def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+        """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""
         self.blocks.take(need)
         request.blocks += need
         lane.budget_tokens -= chunk
@@ -292,8 +313,9 @@ class Rank:
             self.give(request, step)
             self.prefills -= 1
             lane.prefilling.remove(request)
-            if lane.chunks:
-                lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
+            for other in self.lanes:
+                if other.chunks:
+                    other.chunks = [pair for pair in other.chunks if pair[0] is not request]
         request.blocks = 0
 
     def give(self, request: Request, step: int) -> None:
@@ -312,11 +334,6 @@ class Rank:
         assert cache is not None
         self.blocks.advance(step)
         self.held.cached_tokens -= cache.store(request, request.computed_tokens)
-
-
-def _fullness(lane: Lane) -> tuple[bool, int]:
-    """Order in which microbatches take new requests: those with budget left first, then the smallest."""
-    return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)
 
 
 def _prefill_left(request: Request) -> int:

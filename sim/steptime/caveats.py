@@ -108,9 +108,8 @@ def _pipeline(inputs: LawInputs) -> list[str]:
         return []
     lines = [
         (
-            "a round of the pipeline lasts as long as its largest microbatch needs for all stages, and all chunks of a "
-            "prompt stay in one microbatch: other stages wait while it is computed, so throughput of pipeline layouts "
-            "leans low when few prompts are under way."
+            "a round of the pipeline lasts until its last microbatch has left, and all its tokens count from there: "
+            "those of the first microbatches are reported up to a round's prompt chunks too late."
         )
     ]
     if layers % stages:
