@@ -14,6 +14,7 @@ from sim.llm.memory import MemoryPlan, plan_memory
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import load_model
 from sim.scenario.scenario import Scenario
+from sim.simulation.context_parallel import check_context_parallel
 from sim.simulation.engine import (
     check_hardware,
     indexer_policy,
@@ -67,6 +68,7 @@ def plan(scenario: Scenario) -> Planned:
     check_hardware(scenario)
     spec = model_of(scenario)
     layout = layout_of(scenario)
+    check_context_parallel(scenario, spec)
     try:
         memory = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
@@ -112,6 +114,8 @@ def layout_of(scenario: Scenario) -> Layout:
         enable_expert_parallel=chosen.enable_expert_parallel,
         redundant_experts=chosen.redundant_experts,
         gpus_per_node=int(number("nodes", node_of(scenario), "gpus_per_node")),
+        decode_context_parallel_size=chosen.decode_context_parallel_size,
+        prefill_context_parallel_size=chosen.prefill_context_parallel_size,
     )
 
 
@@ -160,5 +164,6 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
         "indexer_policy": indexer_policy(scenario),
         "load_mtp": scenario.model.load_mtp,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
-        "block_size": engine.block_size,
+        # Each GPU holds block_size tokens of a block (vLLM pull request 23734).
+        "block_size": engine.block_size * scenario.deployment.layout.decode_context_parallel_size,
     }

@@ -30,6 +30,7 @@ def law_caveats(
         *_attention(law.inputs),
         *_network(law),
         *_pipeline(law.inputs),
+        *_context_parallel(law.inputs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
         *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
@@ -74,6 +75,13 @@ def _attention(inputs: LawInputs) -> list[str]:
 
 
 def _attention_kernels(inputs: LawInputs) -> list[Kernel]:
+    layout = inputs.layout
+    if layout.decode_context_parallel_size > 1 or layout.prefill_context_parallel_size > 1:
+        return [engine_kernel(inputs.engine, "context_parallel"), *_own_attention_kernels(inputs)]
+    return _own_attention_kernels(inputs)
+
+
+def _own_attention_kernels(inputs: LawInputs) -> list[Kernel]:
     if not inputs.uses_latent_module:
         return [engine_kernel(inputs.engine, "gqa_decode"), engine_kernel(inputs.engine, "gqa_prefill")]
     if inputs.spec.has_sparse_attention:
@@ -116,6 +124,32 @@ def _pipeline(inputs: LawInputs) -> list[str]:
         lines.append(
             f"{layers} layers over {stages} stages: the fullest stage has {-(-layers // stages)} layers, and needs "
             f"more memory than the average of {layers / stages:.1f} layers that is planned."
+        )
+    return lines
+
+
+def _context_parallel(inputs: LawInputs) -> list[str]:
+    dcp, pcp = inputs.layout.decode_context_parallel_size, inputs.layout.prefill_context_parallel_size
+    lines = []
+    if dcp > 1:
+        lines.append(
+            f"attention over a cache that {dcp} GPUs divide, and what they exchange, was not measured: keys read per "
+            "GPU divide, and exchanges take the time of NCCL collectives."
+        )
+        if inputs.spec.has_sparse_attention:
+            lines.append(
+                f"decode context parallelism for sparse attention in {inputs.engine} is that of pull requests 45426 "
+                "and 46145, whose merge was not seen."
+            )
+        elif inputs.spec.attention == "mla" and inputs.kv_cache_dtype != "bf16":
+            lines.append(
+                "vLLM's dense latent attention took no FP8 cache under decode context parallelism in June 2026 (pull "
+                "request 45426)."
+            )
+    if pcp > 1:
+        lines.append(
+            f"prompt chunks are divided evenly over {pcp} groups, each with a copy of cache and attention weights; "
+            "decoding sequences are computed by all groups. Nothing of it was measured."
         )
     return lines
 

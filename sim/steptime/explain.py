@@ -53,7 +53,8 @@ def explain_step(
     context = decode_seqs * context_tokens
     capped = decode_seqs * min(context_tokens, cap) if cap else 0
     above = bool(cap) and bool(decode_seqs) and context_tokens >= cap
-    prefills = ((prefill_tokens, prefix_tokens),) if prefill_tokens else ()
+    prefills = law.on_rank(((prefill_tokens, prefix_tokens),) if prefill_tokens else ())
+    rank_tokens = decode_seqs + sum(new for new, _ in prefills)
     attention = law.parts.attention
     lines = [line.explain(context, capped, above) for line in attention.decode(decode_seqs)] if decode_seqs else []
     if prefills:
@@ -63,7 +64,7 @@ def explain_step(
     ranks = law.inputs.layout.data_parallel_size
     *kernels, host = [
         *lines,
-        *law.lane_operations(tokens, decode_seqs + len(prefills)),
+        *law.lane_operations(rank_tokens, decode_seqs + len(prefills)),
         *law.shared_operations(tokens * ranks, tokens, prefill=bool(prefills)),
     ]
     if law.inputs.hardware.gpu not in FITTED_GPUS:

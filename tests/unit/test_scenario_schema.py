@@ -17,6 +17,7 @@ from sim.units import has_unit
 COUNTS_AND_PURE = {
     # plain counts
     "replicas", "spare_nodes", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
+    "decode_context_parallel_size", "prefill_context_parallel_size",
     "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications", "seed",
     "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
     "affinity_guard", "clients",
