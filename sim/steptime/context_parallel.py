@@ -108,6 +108,9 @@ class SharedContext:
 
     def _exchange_s(self, tokens: int) -> tuple[float, float, float]:
         """(queries, combination, candidates) in seconds over all layers, for tokens whose keys lie on several GPUs."""
+        found = self._memo.get(tokens)
+        if found is not None:
+            return found
         spec, k, shards = self.inputs.spec, self.kernel, self._shards
         heads = spec.num_attention_heads * shards / self.inputs.layout.tensor_parallel_size
         latent = spec.attention == "mla"
@@ -118,7 +121,14 @@ class SharedContext:
         combine_s += self._scatter.seconds(tokens * heads * output_width * k["output_bytes"])
         candidates = tokens * self.cap_tokens * shards * k["candidate_bytes"] if spec.has_sparse_attention else 0.0
         candidates_s = self._gather.seconds(candidates)
-        return spec.num_layers * queries_s, spec.num_layers * combine_s, spec.num_indexer_layers * candidates_s
+        layers, owners = spec.num_layers, spec.num_indexer_layers
+        found = self._memo[tokens] = layers * queries_s, layers * combine_s, owners * candidates_s
+        return found
+
+    @cached_property
+    def _memo(self) -> dict[int, tuple[float, float, float]]:
+        """Exchanges by tokens, of which a step has no more than the token budget."""
+        return {}
 
     @cached_property
     def _gather(self) -> GroupExchange:
