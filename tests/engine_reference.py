@@ -31,7 +31,7 @@ class Job:
     stored_at_join: int = 0
     steps: int = 0
     blocks: int = 0
-    chunk: int = 0
+    pieces: list[tuple[int, int]] = field(default_factory=list)
     lane: int = 0
     scheduled_s: float = -1.0
     first_s: float = -1.0
@@ -45,6 +45,15 @@ class Job:
 
     def __post_init__(self) -> None:
         self.target = self.input_tokens
+
+    def new_at(self, now: float) -> bool:
+        """Whether it was scheduled for the first time now."""
+        return self.scheduled_s == now
+
+    @property
+    def chunk(self) -> int:
+        """Prompt tokens of this round, over all lanes."""
+        return sum(tokens for _, tokens in self.pieces)
 
     def name(self, draw: RequestDraw, block_size: int) -> None:
         """Name the blocks of prompt and output, token by token."""
@@ -66,6 +75,7 @@ class Rank:
     ratio: float = 0.0
     fallen: int = 0
     preempted_at: int = -1
+    order: list[tuple[int, Job, int]] = field(default_factory=list)
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -99,12 +109,23 @@ class Reference:
     tickets: int = 0
     decode_steps: int = 0
 
+    bubble_s: float = 0.0
+
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
         self.sglang = self.limits.scheduler == "sglang"
         self.no_evict = (
             self.limits.scheduler == "tensorrt-llm" and self.limits.capacity_scheduler_policy == "GUARANTEED_NO_EVICT"
         )
+        self.stages = range(self.limits.pipeline_parallel_size)
+        self.empty_at(0.0)
+
+    def empty_at(self, now: float) -> None:
+        """All stages are free, and every microbatch has left."""
+        self.stage_free = [now for _ in self.stages]
+        self.left = [now for _ in self.stages]
+        self.leaving = list(self.left)
+        self.only_decoded = False
 
     def run(self, draws: Sequence[RequestDraw]) -> None:
         """Serve all draws to the end."""
@@ -117,11 +138,12 @@ class Reference:
         while jobs or self.everybody():
             if not self.everybody():
                 now = jobs[0].arrival_s
+                self.empty_at(now)
             while jobs and jobs[0].arrival_s <= now:
                 self.enqueue(jobs.pop(0))
             for rank in self.ranks:
                 self.form(rank, now)
-            seconds = self.seconds()
+            seconds = self.seconds(now)
             end = now + seconds
             decoding = [job for rank in self.ranks for job in rank.running if job.state == "decode"]
             self.busy_s += seconds
@@ -212,6 +234,7 @@ class Reference:
         return floor((job.steps + 1) * length) - floor(job.steps * length)
 
     def form(self, rank: Rank, now: float) -> None:
+        """Choose the chunks of a rank's microbatches: prompts under way first, then waiting ones."""
         retracted = False
         self.fit(rank)
         while self.free(rank) < 0:
@@ -221,30 +244,29 @@ class Reference:
             decoding = [job for job in rank.running if job.state == "decode"]
             progress = sum(job.out for job in decoding) + self.limits.new_token_ratio.retract_steps * len(decoding)
             self.set_ratio(rank, min(1.0, progress / (sum(self.limit(job) for job in decoding) + 1)))
-        lanes = range(self.limits.pipeline_parallel_size)
+        rank.order = []
+        lanes = self.stages
         width = 1 + self.limits.num_speculative_tokens
         budget = [self.limits.max_num_batched_tokens for _ in lanes]
         if self.limits.enable_mixed_chunk:
             budget = [tokens - width * len(rank.members(lane, "decode")) for lane, tokens in enumerate(budget)]
-        for lane in lanes:
-            for job in rank.members(lane, "prefill"):
-                if budget[lane] <= 0:
-                    break
-                if job not in rank.running:
+        for job in [job for job in rank.running if job.state == "prefill"]:
+            for lane in lanes:
+                chunk = min(job.target - job.stored - job.chunk, budget[lane])
+                if chunk <= 0 or job not in rank.running:
                     continue
-                chunk = min(job.target - job.stored, budget[lane])
-                while self.more_blocks(job, chunk) > self.free(rank) and job in rank.running:
+                while job in rank.running and self.more_blocks(job, chunk) > self.free(rank):
                     self.preempt(rank, self.victim(rank))
-                if job not in rank.running:
-                    break
-                self.take(job, chunk)
-                budget[lane] -= chunk
+                if job in rank.running:
+                    self.take(rank, job, lane, chunk)
+                    budget[lane] -= chunk
         if rank.preempted_at != self.decode_steps or not rank.running:
             self.admit(rank, budget, now)
         if self.sglang and not retracted and not any(job.chunk for job in rank.running):
             rank.fallen += 1
 
     def admit(self, rank: Rank, budget: list[int], now: float) -> None:
+        lanes = self.stages
         gone: list[Job] = []  # displaced in this step
         while rank.waiting:
             seats = self.limits.max_num_seqs - len(rank.running)
@@ -254,21 +276,18 @@ class Reference:
                     return
                 gone += went
                 continue
-            lane = min(
-                range(len(budget)),
-                key=lambda lane: (
-                    budget[lane] <= 0,
-                    len(rank.members(lane, "decode")) + len(rank.members(lane, "prefill")),
-                ),
-            )
-            if budget[lane] <= 0:
+            if max(budget) <= 0:
                 return
             job = self.head(rank)
             if gone and job.priority >= min(other.priority for other in gone):
                 return
+            lane = min(lanes, key=lambda lane: len(rank.members(lane, "decode")) + len(rank.members(lane, "prefill")))
             found = job.names[: self.found(rank, job)]
             stored = len(found) * self.limits.block_size
-            chunk = min(job.target - stored, budget[lane])
+            first = lane
+            if job.target - stored > budget[lane]:
+                first = next(lane for lane in lanes if budget[lane] > 0)
+            chunk = min(job.target - stored, budget[first])
             short = self.short_tokens(rank, job, found, chunk) if rank.running else 0.0
             if short > 0.0:
                 went = self.displaced(rank, job, short, budget)
@@ -284,8 +303,13 @@ class Reference:
             job.state, job.lane = "prefill", lane
             if job.scheduled_s < 0.0:
                 job.scheduled_s = now
-            self.take(job, chunk)
-            budget[lane] -= chunk
+            for lane in lanes[first:]:
+                chunk = min(job.target - job.stored - job.chunk, budget[lane])
+                if chunk > 0:
+                    if self.more_blocks(job, chunk) > self.free(rank):
+                        break
+                    self.take(rank, job, lane, chunk)
+                    budget[lane] -= chunk
 
     def head(self, rank: Rank) -> Job:
         if self.limits.scheduling_policy == "shortest_prefill":
@@ -301,7 +325,7 @@ class Reference:
         size = self.limits.block_size
         stored = len(found) * size
         prefilling = [other for other in rank.running if other.state == "prefill"]
-        promised = sum(self.more_blocks(other, other.target - other.stored) for other in prefilling)
+        promised = sum(self.more_blocks(other, other.target - other.stored - other.chunk) for other in prefilling)
         idle = sum(block in rank.cache.idle for block in found)
         needed = self.blocks_of(chunk)
         if self.limits.scheduler_reserve_full_isl or self.sglang or self.no_evict:
@@ -368,20 +392,25 @@ class Reference:
         if short > 0.0:
             return []
         for job in leaving:
-            budget[job.lane] += int(self.limits.enable_mixed_chunk) if job.state == "decode" else job.chunk
+            if job.state == "decode":
+                budget[job.lane] += int(self.limits.enable_mixed_chunk) * (1 + self.limits.num_speculative_tokens)
+            for lane, tokens in job.pieces:
+                budget[lane] += tokens
             self.preempt(rank, job)
         return leaving
 
     def more_blocks(self, job: Job, chunk: int) -> int:
-        return self.blocks_of(job.stored + chunk) - job.blocks
+        """Blocks that a prompt lacks for a chunk after those it has been given in this round."""
+        return self.blocks_of(job.stored + job.chunk + chunk) - job.blocks
 
     def blocks_of(self, tokens: int) -> int:
         """Blocks for these tokens and the drafts behind them."""
         return -(-(tokens + self.limits.num_speculative_tokens) // self.limits.block_size)
 
-    def take(self, job: Job, chunk: int) -> None:
+    def take(self, rank: Rank, job: Job, lane: int, chunk: int) -> None:
         job.blocks += self.more_blocks(job, chunk)
-        job.chunk = chunk
+        job.pieces.append((lane, chunk))
+        rank.order.append((lane, job, chunk))
 
     def preempt(self, rank: Rank, job: Job) -> None:
         self.fit(rank)
@@ -392,7 +421,9 @@ class Reference:
             self.let_go(rank, job)
         rank.running.remove(job)
         job.state, job.target = "waiting", job.input_tokens + job.out
-        job.stored = job.blocks = job.chunk = 0
+        job.stored = job.blocks = 0
+        job.pieces = []
+        rank.order = [entry for entry in rank.order if entry[1] is not job]
         job.preemptions += 1
         rank.preempted_at = self.decode_steps
         if self.sglang:
@@ -406,28 +437,74 @@ class Reference:
         """Whether decoding requests take part in the step at hand."""
         return self.limits.enable_mixed_chunk or not any(job.chunk for job in self.everybody())
 
-    def seconds(self) -> float:
+    def seconds(self, now: float) -> float:
+        chunked = any(job.chunk for job in self.everybody())
+        slots = [self.slot_seconds(slot, chunks=True) for slot in self.stages]
+        if not chunked or len(slots) == 1:
+            total = max(tokens for tokens, *_ in slots)
+            most = max(most for _, most, *_ in slots)
+            slowest = max(seconds for *_, seconds, _ in slots)
+            seconds = slowest + self.law.shared_s(total, most, chunked)
+            if self.limits.num_speculative_tokens:
+                seqs = [len(rank.members(0, "decode")) for rank in self.ranks]
+                seconds += self.law.drafts_s(sum(seqs), max(seqs))
+            self.only_decoded = True
+        else:
+            seconds = self.through_the_stages(slots, now)
+        if len(slots) > 1:
+            busy = sum(mean + shared for _, _, shared, _, mean in slots)
+            self.bubble_s += seconds - busy / len(slots)
+        return seconds
+
+    def slot_seconds(self, slot: int, *, chunks: bool) -> tuple[int, int, float, float, float]:
+        """(tokens, of the fullest rank, shared seconds, seconds of the slowest rank, mean over ranks) of a slot."""
         law, cap = self.law, self.law.attention_cap_tokens
-        slowest, most, prefill = 0.0, 0, False
-        slots = [0] * self.limits.pipeline_parallel_size
-        width = 1 + self.limits.num_speculative_tokens
-        seqs = [0]
+        each, lanes, prefill = [], [], False
         for rank in self.ranks:
-            for slot in range(len(slots)):
-                contexts = [self.fluid(job) + 1 for job in rank.members(slot, "decode") if self.decodes()]
-                chunks = [(job.chunk, job.stored) for job in rank.members(slot, "prefill") if job.chunk]
-                tokens = width * len(contexts) + sum(chunk for chunk, _ in chunks)
-                if not tokens:
-                    continue
-                capped = sum(min(context, cap) for context in contexts) if cap else 0
-                above = bool(cap) and any(context >= cap for context in contexts)
-                held = [floor(total) if chunks else float(total) for total in (sum(contexts), capped)]
-                slowest = max(slowest, law.mixed_s(len(contexts), *held, above, chunks))
-                seqs.append(len(contexts))
-                most, prefill = max(most, tokens), prefill or bool(chunks)
-                slots[slot] += tokens
-        drafts_s = law.drafts_s(sum(seqs), max(seqs)) if width > 1 else 0.0
-        return slowest + law.shared_s(max(slots), most, prefill) + drafts_s
+            contexts = [self.fluid(job) + 1 for job in rank.members(slot, "decode") if self.decodes()]
+            new = []
+            for lane, job, tokens in rank.order if chunks else ():
+                earlier = sum(count for other, count in job.pieces if other < slot)
+                if lane == slot:
+                    new.append((tokens, job.stored + earlier))
+            width = 1 + self.limits.num_speculative_tokens
+            tokens = width * len(contexts) + sum(count for count, _ in new)
+            each.append(tokens)
+            prefill = prefill or bool(new)
+            capped = sum(min(context, cap) for context in contexts) if cap else 0
+            above = bool(cap) and any(context >= cap for context in contexts)
+            held = [floor(total) if new else float(total) for total in (sum(contexts), capped)]
+            lanes.append(law.mixed_s(len(contexts), *held, above, new) if tokens else 0.0)
+        if not sum(each):
+            return 0, 0, 0.0, 0.0, 0.0
+        return sum(each), max(each), law.shared_s(sum(each), max(each), prefill), max(lanes), sum(lanes) / len(lanes)
+
+    def through_the_stages(self, slots: list[tuple[int, int, float, float, float]], now: float) -> float:
+        """Send every microbatch through every stage, one after the other; the round ends when the last has left."""
+        last = len(slots) - 1
+        if self.only_decoded:
+            decoding = [self.slot_seconds(slot, chunks=False) for slot in self.stages]
+            stage = [(shared + slowest) / len(slots) for _, _, shared, slowest, _ in decoding]
+            self.left = [now - sum(stage[slot + 1 :]) for slot in self.stages]
+            latest = next((seconds for seconds in reversed(stage) if seconds), 0.0)
+            self.stage_free = [now - last * latest, *[-1e9] * (last - 1), now]
+            self.only_decoded = False
+        for slot, (tokens, _, shared, slowest, _) in enumerate(slots):
+            if not tokens:
+                continue
+            clock = -1e9
+            for rank in self.ranks:
+                if rank.members(slot, "decode"):
+                    clock = max(clock, self.left[slot])
+                clock = max(
+                    [clock, *(job.arrival_s for lane, job, _ in rank.order if lane == slot and job.new_at(now))]
+                )
+            for stage in self.stages:
+                clock = max(clock, self.stage_free[stage]) + (slowest + shared) / len(slots)
+                self.stage_free[stage] = clock
+            self.left[slot] = clock
+        self.leaving = list(self.left)
+        return max(self.stage_free) - now
 
     def finish_step(self, now: float) -> None:
         decodes = self.decodes()
@@ -441,25 +518,23 @@ class Reference:
                     job.steps += 1
                     for _ in range(min(accepted, job.output_tokens - job.out)):
                         self.token(job, now)
-                job.stored += job.chunk
                 self.prefilled_tokens += job.chunk
-        self.kv_peak_tokens = max(self.kv_peak_tokens, floor(self.stored_tokens()))
+        computed = sum(job.chunk for job in self.everybody())
+        self.kv_peak_tokens = max(self.kv_peak_tokens, floor(self.stored_tokens() + computed))
         for rank in self.ranks:
             self.fit(rank, growth=False)
             finished = sorted(
                 (job for job in rank.running if job.state == "decode" and job.out == job.output_tokens),
                 key=lambda job: job.joined,
             )
-            for lane in range(self.limits.pipeline_parallel_size):
-                for job in rank.members(lane, "prefill"):
-                    self.finish_chunk(rank, job, now)
+            for lane, job, tokens in sorted(rank.order, key=lambda entry: entry[0]):
+                self.finish_chunk(rank, job, lane, tokens, now)
             for job in finished:
                 self.leave(rank, job, now)
 
-    def finish_chunk(self, rank: Rank, job: Job, now: float) -> None:
-        if not job.chunk:
-            return
-        job.chunk = 0
+    def finish_chunk(self, rank: Rank, job: Job, lane: int, tokens: int, now: float) -> None:
+        assert job.pieces.pop(0) == (lane, tokens)
+        job.stored += tokens
         self.store(rank, job)
         if job.stored < job.target:
             return
@@ -470,6 +545,7 @@ class Reference:
             job.state, job.stored_at_join, job.steps = "decode", job.stored, 0
             self.joins += 1
             job.joined = self.joins
+            self.left[job.lane] = max(self.left[job.lane], self.leaving[lane])
 
     def leave(self, rank: Rank, job: Job, now: float) -> None:
         self.let_go(rank, job)

@@ -52,6 +52,7 @@ class Lane:
     budget_tokens : tokens that the step being formed may still take.
     prefilling : requests whose prompt is under way, oldest first.
     chunks : (request, tokens) computed in the step under way.
+    earlier : tokens of a prompt that earlier lanes of a pipeline compute in the same round; empty without stages.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Lane:
         "changed",
         "chunks",
         "context_units",
+        "earlier",
         "first_s",
         "prefilling",
         "seqs",
@@ -93,6 +95,7 @@ class Lane:
         self.budget_tokens = 0
         self.prefilling: list[Request] = []
         self.chunks: list[tuple[Request, int]] = []
+        self.earlier: dict[Request, int] = {}
 
     def chunk_tokens(self, request: Request) -> int:
         """Tokens of a request that the step being formed computes."""

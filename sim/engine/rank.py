@@ -13,6 +13,7 @@ from collections import deque
 
 from sim.engine.acceptance import settle_rest
 from sim.engine.admission import Admission, admission_of
+from sim.engine.chunks import Chunks, fewest_requests
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
@@ -23,6 +24,8 @@ from sim.engine.retraction import displaced, gives_way
 from sim.engine.speculative_blocks import block_pool
 from sim.engine.speculative_lane import lane_of
 from sim.engine.waiting_line import Line, WaitingHeap
+
+FAR = 1 << 60
 
 
 class Held:
@@ -61,6 +64,7 @@ class Rank:
     """
 
     __slots__ = (
+        "_chunks",
         "_displaced_priority",
         "_fcfs",
         "_limits",
@@ -107,6 +111,7 @@ class Rank:
         self.admission: Admission | None = admission_of(limits, self.blocks)
         self._reserve = limits.scheduler_reserve_full_isl or self.admission is not None
         self.lanes = [lane_of(limits, table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self._chunks = Chunks(self.lanes) if len(self.lanes) > 1 else None
         self.waiting: Line = self._line()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
@@ -138,6 +143,8 @@ class Rank:
             self.cache.clear()
         for lane in self.lanes:
             lane.clear(step)
+        if self._chunks is not None:
+            self._chunks.clear()
         self.running = {}
         self.waiting = self._line()
         if self.admission is not None:
@@ -197,10 +204,12 @@ class Rank:
         budget_tokens, mixed = self._limits.max_num_batched_tokens, self._limits.enable_mixed_chunk
         for lane in self.lanes:
             lane.budget_tokens = budget_tokens - lane.seqs * lane.verified_tokens if mixed else budget_tokens
-        if self.prefills:
+        if self._chunks is not None:
             for lane in self.lanes:
-                if lane.prefilling:
-                    self._continue(lane, step, now_s)
+                lane.earlier.clear()
+            self._chunks.proceed(self, step, now_s)
+        elif self.prefills:
+            self._continue(self.lanes[0], step, now_s)
         if self.waiting and (self._preempted_step != step or not self.running):  # who was just put back must wait
             self._admit(now_s)
         if self.admission is not None and mixed:
@@ -238,19 +247,24 @@ class Rank:
         return self.admission.steps_until(step, steps)
 
     def _continue(self, lane: Lane, step: int, now_s: float) -> None:
-        blocks = self.blocks
         for request in tuple(lane.prefilling):
             if lane.budget_tokens <= 0:
                 return
             if request.state is not State.PREFILL:
                 continue  # preempted by an older one in this very step
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
-            need = self._blocks_for(request, chunk)
-            while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
-                self._preempt(self._victim(step), step, now_s)
+            need = self.make_room(request, chunk, step, now_s)
             if request.state is not State.PREFILL:
                 return  # it was the newest itself
-            self._chunk(lane, request, chunk, need)
+            self.chunk(lane, request, chunk, need)
+
+    def make_room(self, request: Request, tokens: int, step: int, now_s: float) -> int:
+        """Preempt the newest requests, at last itself, until `tokens` of a prompt fit; returns the blocks needed."""
+        blocks = self.blocks
+        need = self.blocks_for(request, tokens)
+        while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
+            self._preempt(self._victim(step), step, now_s)
+        return need
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
@@ -263,15 +277,14 @@ class Rank:
             room -= self._promised_blocks()
         if admission is not None:
             admission.opens(lanes, blocks.step)
-        lane = lanes[0]
+        chunks = self._chunks
+        lane = begins = lanes[0]  # where it will decode, and where its prompt begins
         while waiting:
             if len(running) >= seats:
                 if self._make_way(0.0, now_s):
                     self._admit(now_s)
                 return
-            if len(lanes) > 1:
-                lane = min(lanes, key=_fullness)
-            if lane.budget_tokens <= 0:
+            if lane.budget_tokens <= 0 if chunks is None else chunks.spent():
                 return
             request = self._head()
             if running and self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
@@ -282,7 +295,10 @@ class Rank:
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
-            chunk = min(chunk, lane.budget_tokens)
+            if chunks is not None:
+                lane = min(lanes, key=fewest_requests)
+                begins = chunks.first_lane(lane, chunk)
+            chunk = min(chunk, begins.budget_tokens)
             need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
             whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
             short_tokens = self._short_tokens(request, whole - room, found, idle) if running else 0.0
@@ -291,19 +307,27 @@ class Rank:
                     self._admit(now_s)
                 return
             room -= whole
+            self._enter(request, lane, found, now_s)
+            self.chunk(begins, request, chunk, need)
+            if chunks is not None:
+                more = chunks.extend(self, request, begins, chunk, FAR if reserve else room)
+                room -= 0 if reserve else more
+                need += more
             if admission is not None:
                 admission.admitted(request, found, need)
-            if cache is not None:
-                self.held.cached_tokens += cache.hold(request, found)
-            self._dequeue(request, now_s)
-            request.state = State.PREFILL
-            request.lane = lane
-            if request.scheduled_s < 0.0:
-                request.scheduled_s = now_s
-            running[request] = None
-            lane.prefilling.append(request)
-            self.prefills += 1
-            self._chunk(lane, request, chunk, need)
+
+    def _enter(self, request: Request, lane: Lane, found: int, now_s: float) -> None:
+        """Let a request out of the queue run, holding the blocks it found cached, to decode in `lane`."""
+        if self.cache is not None:
+            self.held.cached_tokens += self.cache.hold(request, found)
+        self._dequeue(request, now_s)
+        request.state = State.PREFILL
+        request.lane = lane
+        if request.scheduled_s < 0.0:
+            request.scheduled_s = now_s
+        self.running[request] = None
+        lane.prefilling.append(request)
+        self.prefills += 1
 
     def _short_tokens(self, request: Request, short_blocks: int, found: int, idle: int) -> float:
         """Tokens that lack for a request beside those who run; zero or less admits it."""
@@ -337,7 +361,8 @@ class Rank:
             lane = request.lane
             assert lane is not None
             if request.state is not State.DECODE:
-                lane.budget_tokens += lane.chunk_tokens(request)
+                for begun in self.lanes:
+                    begun.budget_tokens += begun.chunk_tokens(request)
             elif self._limits.enable_mixed_chunk:
                 lane.budget_tokens += self._limits.verified_tokens
             self._preempt(request, step, now_s)
@@ -359,11 +384,13 @@ class Rank:
             for request in lane.prefilling
         )
 
-    def _blocks_for(self, request: Request, chunk: int) -> int:
+    def blocks_for(self, request: Request, tokens: int) -> int:
+        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
         blocks = self.blocks
-        return -(-(request.computed_tokens + chunk + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
+        return -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
 
-    def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+    def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+        """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""
         self.blocks.take(need)
         request.blocks += need
         lane.budget_tokens -= chunk
@@ -432,8 +459,9 @@ class Rank:
             self.give(request, step)
             self.prefills -= 1
             lane.prefilling.remove(request)
-            if lane.chunks:
-                lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
+            for other in self.lanes:
+                if other.chunks:
+                    other.chunks = [pair for pair in other.chunks if pair[0] is not request]
         request.blocks = 0
 
     def give(self, request: Request, step: int) -> None:
@@ -454,8 +482,3 @@ class Rank:
         assert cache is not None
         self.blocks.advance(step)
         self.held.cached_tokens -= cache.store(request, request.computed_tokens)
-
-
-def _fullness(lane: Lane) -> tuple[bool, int]:
-    """Order in which microbatches take new requests: those with budget left first, then the smallest."""
-    return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)

@@ -18,6 +18,7 @@ from sim.engine.acceptance import emit, held_tokens, shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
+from sim.engine.pipeline import Pipeline
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
@@ -68,7 +69,8 @@ class Replica:
         self._coalesce = coalesce
         self.caching = shared is not None
         self._drafts = limits.num_speculative_tokens
-        self._pipelined = limits.pipeline_parallel_size > 1
+        stages = limits.pipeline_parallel_size
+        self._pipeline = Pipeline(stages, limits.data_parallel_size, law) if stages > 1 else None
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
@@ -91,6 +93,7 @@ class Replica:
         self._chunk_tokens = 0
         self._first_s = 0.0
         self._slope_s = 0.0
+        self._bubble_s = self._bubble_slope_s = 0.0
 
     # ---- from outside -------------------------------------------------------------------------------------------
 
@@ -202,6 +205,8 @@ class Replica:
     def _begin(self, now: float) -> None:
         """Leave idleness at this instant's step boundary, after all its arrivals."""
         self._stepping = True
+        if self._pipeline is not None:
+            self._pipeline.reset()
         self._record.totals.idle_s += now - self._mark_s
         self._mark_s = self._start_s = now
         self._planned = 0
@@ -276,6 +281,9 @@ class Replica:
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
+        if self._pipeline is not None:
+            totals.bubble_s += span_seconds(steps, self._bubble_s, self._bubble_slope_s)
+            self._bubble_s += steps * self._bubble_slope_s
         if self._stall is not None:
             self._stall.gaps(self._start_s, first, slope, steps)
         elif decoding:
@@ -308,9 +316,13 @@ class Replica:
                 if caching:
                     rank.store(request, step)
                 if request.computed_tokens == request.target_tokens:
-                    lane.prefilling.remove(request)
+                    home = request.lane
+                    assert home is not None
+                    home.prefilling.remove(request)
                     rank.prefills -= 1
-                    self._first_token(rank, lane, request, step, now)
+                    self._first_token(rank, home, request, step, now)
+                    if home is not lane and self._pipeline is not None and request.state is State.DECODE:
+                        self._pipeline.joined(home.slot, lane.slot)
         self._chunked.clear()
 
     def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
@@ -416,6 +428,8 @@ class Replica:
                 seconds = lane.first_s + (step - lane.step) * slope
             else:
                 continue
+            if self._pipeline is not None:
+                self._pipeline.add(lane, tokens, seconds, slope)
             total_tokens += tokens
             if tokens > most_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
                 most_tokens = tokens
@@ -427,13 +441,11 @@ class Replica:
             assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
             self._stepping = False
             return
-        if self._pipelined:
-            total_tokens = self._fullest_slot_tokens()
         if prefilling and self._stall is not None:
             self._stall.begins(now)
         self._start_s = now
-        self._first_s = duration_s = slowest_s + self._shared_s(total_tokens, most_tokens, prefilling)
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
+        self._first_s = duration_s = self._seconds(slowest_s, total_tokens, most_tokens)
         steps = 1
         if self._coalesce and not prefilling:
             steps = self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
@@ -442,6 +454,19 @@ class Replica:
         self._planned = steps
         self._alarm.set(now + duration_s)
 
+    def _seconds(self, slowest_s: float, total_tokens: int, most_tokens: int) -> float:
+        """Duration of the step being planned, whose slowest lane takes `slowest_s`."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return slowest_s + self._shared_s(total_tokens, most_tokens, self._prefilling)
+        if self._prefilling:
+            seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s)
+            self._bubble_slope_s = 0.0
+            return seconds
+        seconds = slowest_s + self._law.shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
+        self._bubble_s, self._bubble_slope_s = pipeline.decode_round(seconds, self._slope_s)
+        return seconds
+
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, prompt tokens) of a step with prompt chunks."""
         seqs, ahead = lane.seqs if self._stall is None else 0, step - lane.step
@@ -449,7 +474,10 @@ class Replica:
         chunks = []
         for request, chunk in lane.chunks:
             tokens += chunk
-            chunks.append((chunk, request.computed_tokens))
+            before = request.computed_tokens
+            if lane.earlier:
+                before += lane.earlier.get(request, 0)
+            chunks.append((chunk, before))
         if not seqs:  # nobody decodes here, or those who do wait for the prompts
             return self._law.mixed_s(0, 0, 0, any_above=False, prefills=chunks), tokens
         context_tokens, capped_tokens = lane.context_units, lane.capped_units
@@ -461,16 +489,6 @@ class Replica:
             context_tokens //= lane.units_per_token
             capped_tokens //= lane.units_per_token
         return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
-
-    def _fullest_slot_tokens(self) -> int:
-        """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
-        slots = [0] * self.limits.pipeline_parallel_size
-        for _, lane in self._lanes:
-            tokens = lane.tokens
-            for _, chunk in lane.chunks:
-                tokens += chunk
-            slots[lane.slot] += tokens
-        return max(slots)
 
     def _steps_alike(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Of `steps` steps without a mark, those before another lane is the slowest or a queue may move."""

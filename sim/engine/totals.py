@@ -35,6 +35,9 @@ class Totals:
     input_tokens_completed : prompt tokens of completed requests.
     busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
     prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
+    bubble_s : the part of `busy_s` in finished steps that a pipeline stage stands idle, in the mean over stages and
+        ranks: empty and smaller microbatches, filling and draining; with data-parallel ranks also what a rank waits for
+        the slowest. Zero without stages.
     sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds; waiting_s : requests in queues of
         replicas x seconds. All are exact integrals over time, so a mean is their share of the window.
     node_faults : nodes that failed in service.
@@ -79,6 +82,7 @@ class Totals:
     idle_s: float = 0.0
     down_s: float = 0.0
     prefill_step_s: float = 0.0
+    bubble_s: float = 0.0
     sequence_s: float = 0.0
     kv_token_s: float = 0.0
     waiting_s: float = 0.0

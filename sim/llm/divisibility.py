@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.llm.context_parallel import context_parallel_problems
 from sim.llm.formats import weight_format
 from sim.llm.layout import Layout
 from sim.llm.spec import ModelSpec
@@ -19,11 +20,17 @@ def layout_problems(spec: ModelSpec, layout: Layout, *, weights: str | None = No
         "tensor_parallel_size": layout.tensor_parallel_size,
         "pipeline_parallel_size": layout.pipeline_parallel_size,
         "data_parallel_size": layout.data_parallel_size,
+        "decode_context_parallel_size": layout.decode_context_parallel_size,
+        "prefill_context_parallel_size": layout.prefill_context_parallel_size,
     }
     problems = [f"{name} {size} is below 1" for name, size in sizes.items() if size < 1]
     if problems:
         return problems
-    return _attention_problems(spec, layout) + _expert_problems(spec, layout, weights)
+    return (
+        _attention_problems(spec, layout)
+        + context_parallel_problems(spec, layout)
+        + _expert_problems(spec, layout, weights)
+    )
 
 
 def redundant_experts_needed(spec: ModelSpec, layout: Layout) -> int:

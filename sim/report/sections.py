@@ -34,6 +34,7 @@ UTILISATION: Final = (
     ("utilisation_delivered_frac", "Delivered / capacity"),
     ("utilisation_reserved_frac", "Reserved / purchased"),
     ("prefill_step_frac", "Busy time with prompts"),
+    ("pipeline_bubble_frac", "Busy time in which a pipeline stage waits"),
     ("node_power_mean_kw", "Mean power of a node"),
 )
 PRESSURE: Final = (
@@ -50,6 +51,7 @@ FAILURES: Final = (
     ("killed_requests", "Requests killed by faults"),
     ("lost_tokens_frac", "Generated tokens lost"),
 )
+WHERE_IT_APPLIES: Final = {"pipeline_bubble_frac"}  # rows without which a report is complete
 FATES: Final = ("completed", "failed", "refused", "abandoned", "unfinished")
 EFFORTS: Final = {
     "measured": ("measured (in the latencies)", "measured (in the latencies)"),
@@ -106,7 +108,11 @@ def latency_rows(result: Result) -> list[LatencyRow]:
 def rows_of(result: Result, wanted: Sequence[tuple[str, str]]) -> list[Row]:
     """Those of the wanted figures that the result holds."""
     known = metrics_of(result)
-    return [Row(words, metric_figure(known[name])) for name, words in wanted if name in known]
+    return [
+        Row(words, metric_figure(known[name]))
+        for name, words in wanted
+        if name in known and (known[name].value is not None or name not in WHERE_IT_APPLIES)
+    ]
 
 
 def warnings_of(result: Result) -> list[str]:

@@ -19,6 +19,10 @@ class LayoutSection(Section):
     """Stages that divide the layers."""
     data_parallel_size: Count = 1
     """Attention ranks in lockstep, each with its own queue, batch and KV pool."""
+    decode_context_parallel_size: Count = 1
+    """Tensor-parallel GPUs that divide each sequence's cache by token; must divide tensor_parallel_size."""
+    prefill_context_parallel_size: Count = 1
+    """Groups of tensor-parallel GPUs that divide each prompt chunk; multiplies the GPUs, not the cache."""
     enable_expert_parallel: bool = False
     """Whole experts per GPU over tensor x data ranks, instead of a slice of each expert."""
     expert_parallel_size: Count | None = None

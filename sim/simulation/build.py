@@ -125,7 +125,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
     return EngineLimits(
         max_num_seqs=engine.max_num_seqs,
         max_num_batched_tokens=engine.max_num_batched_tokens,
-        block_size=engine.block_size,
+        block_size=planned.memory.block_size,
         num_kv_blocks=planned.memory.kv_blocks_per_rank,
         max_model_len=planned.max_model_len,
         data_parallel_size=planned.layout.data_parallel_size,

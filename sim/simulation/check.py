@@ -127,5 +127,8 @@ def _what_would_admit(planned: Planned, shortest: int, *, by_cache: bool) -> str
     if shortest > planned.spec.max_context_tokens:
         return f"Shorten requests: the context of {planned.spec.name} is {planned.spec.max_context_tokens:,} tokens."
     if by_cache:
-        return "Shard the cache (pipeline stages, fewer data-parallel ranks), store it in FP8, or shorten requests."
+        return (
+            "Shard the cache (decode context parallelism, pipeline stages, fewer data-parallel ranks), store it in "
+            "FP8, or shorten requests."
+        )
     return f"Raise max_model_len to at least {shortest:,} tokens, or shorten requests."

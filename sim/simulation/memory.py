@@ -14,6 +14,7 @@ from sim.llm.memory import MemoryPlan, plan_memory
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import load_model
 from sim.scenario.scenario import Scenario
+from sim.simulation.context_parallel import check_context_parallel
 from sim.simulation.engine import (
     check_hardware,
     indexer_policy,
@@ -74,6 +75,7 @@ def plan(scenario: Scenario) -> Planned:
     spec = model_of(scenario)
     layout = layout_of(scenario)
     refuse_what_no_engine_runs(scenario, layout)
+    check_context_parallel(scenario, spec)
     try:
         memory = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
@@ -121,6 +123,8 @@ def layout_of(scenario: Scenario) -> Layout:
         redundant_experts=chosen.redundant_experts,
         gpus_per_node=int(number("nodes", node_of(scenario), "gpus_per_node")),
         expert_ranks=chosen.expert_parallel_size,
+        decode_context_parallel_size=chosen.decode_context_parallel_size,
+        prefill_context_parallel_size=chosen.prefill_context_parallel_size,
     )
 
 
@@ -169,5 +173,6 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
         "indexer_policy": indexer_policy(scenario),
         "load_mtp": scenario.model.load_mtp or engine.num_speculative_tokens > 0,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
-        "block_size": engine.block_size,
+        # Each GPU holds block_size tokens of a block (vLLM pull request 23734).
+        "block_size": engine.block_size * scenario.deployment.layout.decode_context_parallel_size,
     }

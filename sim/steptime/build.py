@@ -72,6 +72,13 @@ def build_law(
         deepep_mode=deepep_mode,
         dispatch_limit_tokens=default_limit_tokens() if dispatch_limit_tokens is None else dispatch_limit_tokens,
     )
+    if layout.prefill_context_parallel_size > 1 and (num_speculative_tokens or two_batch_overlap):
+        raise ScenarioError(
+            "prefill context parallelism with speculative decoding or two-batch overlap is not modelled",
+            key="prefill_context_parallel_size",
+            value=layout.prefill_context_parallel_size,
+            valid="1 with either",
+        )
     if num_speculative_tokens:
         if two_batch_overlap:
             raise ScenarioError(

@@ -33,6 +33,7 @@ def law_caveats(
         *_pipeline(law.inputs),
         *_speculation(law.inputs),
         *expert_caveats(law, decode_seqs),
+        *_context_parallel(law.inputs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
         *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
@@ -84,6 +85,13 @@ def _attention(inputs: LawInputs) -> list[str]:
 
 
 def _attention_kernels(inputs: LawInputs) -> list[Kernel]:
+    layout = inputs.layout
+    if layout.decode_context_parallel_size > 1 or layout.prefill_context_parallel_size > 1:
+        return [engine_kernel(inputs.engine, "context_parallel"), *_own_attention_kernels(inputs)]
+    return _own_attention_kernels(inputs)
+
+
+def _own_attention_kernels(inputs: LawInputs) -> list[Kernel]:
     if not inputs.uses_latent_module:
         return [engine_kernel(inputs.engine, "gqa_decode"), engine_kernel(inputs.engine, "gqa_prefill")]
     if inputs.spec.has_sparse_attention:
@@ -118,9 +126,8 @@ def _pipeline(inputs: LawInputs) -> list[str]:
         return []
     lines = [
         (
-            "a round of the pipeline lasts as long as its largest microbatch needs for all stages, and all chunks of a "
-            "prompt stay in one microbatch: other stages wait while it is computed, so throughput of pipeline layouts "
-            "leans low when few prompts are under way."
+            "a round of the pipeline lasts until its last microbatch has left, and all its tokens count from there: "
+            "those of the first microbatches are reported up to a round's prompt chunks too late."
         )
     ]
     if layers % stages:
@@ -140,6 +147,32 @@ def _speculation(inputs: LawInputs) -> list[str]:
             "coefficients of plain decoding."
         )
     ]
+
+
+def _context_parallel(inputs: LawInputs) -> list[str]:
+    dcp, pcp = inputs.layout.decode_context_parallel_size, inputs.layout.prefill_context_parallel_size
+    lines = []
+    if dcp > 1:
+        lines.append(
+            f"attention over a cache that {dcp} GPUs divide, and what they exchange, was not measured: keys read per "
+            "GPU divide, and exchanges take the time of NCCL collectives."
+        )
+        if inputs.spec.has_sparse_attention:
+            lines.append(
+                f"decode context parallelism for sparse attention in {inputs.engine} is that of pull requests 45426 "
+                "and 46145, whose merge was not seen."
+            )
+        elif inputs.spec.attention == "mla" and inputs.kv_cache_dtype != "bf16":
+            lines.append(
+                "vLLM's dense latent attention took no FP8 cache under decode context parallelism in June 2026 (pull "
+                "request 45426)."
+            )
+    if pcp > 1:
+        lines.append(
+            f"prompt chunks are divided evenly over {pcp} groups, each with a copy of cache and attention weights; "
+            "decoding sequences are computed by all groups. Nothing of it was measured."
+        )
+    return lines
 
 
 def _batch(

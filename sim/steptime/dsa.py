@@ -35,6 +35,9 @@ class SparseLatentAttention:
     through the indexer only. Decoding sequences in the same step share the projections and add their cache reads; that
     composition is not measured.
 
+    Where `context_shards` GPUs divide the cache by token, each selects and attends over its share of the keys for the
+    heads of all of them: keys read and scanned divide, FLOPs per GPU stay, heads per kernel multiply. Assumed.
+
     Checked on H100, GLM-5.2 and GLM-5 in FP8: median error of decode 3.4 % (shared) and 2.1 % (owners), of prefill 2.3
     and 1.7 %.
     """
@@ -49,6 +52,7 @@ class SparseLatentAttention:
     decode_kernel: Kernel
     prefill_kernel: Kernel
     queries: int = 1
+    context_shards: int = 1
 
     @property
     def cap_tokens(self) -> int:
@@ -70,7 +74,7 @@ class SparseLatentAttention:
             flops=layers * seqs * 2.0 * self._weights,
             capped_flops=layers * queries * self._pair_flops,
             bytes=layers * self._weight_bytes,
-            capped_bytes=layers * queries * self.cache_bytes,
+            capped_bytes=layers * queries * self.cache_bytes / self.context_shards,
             launch_s=layers * launch_s,
         )
         index_launch_s = (k["indexer_t0_us"] + k["indexer_us_per_sequence"] * seqs) * MICROSECOND
@@ -81,12 +85,12 @@ class SparseLatentAttention:
             k.name,
             k.status,
             base_s=owners * (index_launch_s + index_weight_s),
-            context_s=owners * (self._scan_s + k["indexer_us_per_1k_context"] / 1000 * MICROSECOND * queries / seqs),
+            context_s=owners * (self._scan_s + self._mean_context_us / 1000 * MICROSECOND * queries / seqs),
             above_s=owners * k["selection_us"] * MICROSECOND,
             flops=owners * seqs * 2.0 * self._index_weights,
-            context_flops=owners * queries * self._index_pair_flops,
+            context_flops=owners * queries * self._index_pair_flops / self.context_shards,
             bytes=owners * self._index_weight_bytes,
-            context_bytes=owners * index_entry_bytes(self.spec),
+            context_bytes=owners * index_entry_bytes(self.spec) / self.context_shards,
             launch_s=owners * index_launch_s,
         )
         return attention, indexer
@@ -128,15 +132,17 @@ class SparseLatentAttention:
         keys = sum(new + cached for new, cached in prefills)
         pair_flops = pairs * (self._pair_flops if sparse else self._dense_pair_flops) + capped_tokens * self._pair_flops
         flops = (seqs + new) * 2.0 * self._weights + pair_flops
-        traffic = self._weight_bytes + (capped_tokens + min(pairs, keys)) * self.cache_bytes
+        traffic = self._weight_bytes + (capped_tokens + min(pairs, keys)) * self.cache_bytes / self.context_shards
         floor_s, *_ = self._sparse_terms if sparse else self._dense_terms
         bound: Bound = "launch" if attention_s <= layers * floor_s else "compute"
         index_bound: Bound
         if sparse:
             indexed = sum(new * cached + new * (new + 1) // 2 for new, cached in prefills)
-            index_flops = (seqs + new) * 2.0 * self._index_weights + indexed * self._index_pair_flops
-            index_flops += self.queries * context_tokens * self._index_pair_flops
-            index_traffic = self._index_weight_bytes + (context_tokens + keys) * index_entry_bytes(self.spec)
+            index_flops = (seqs + new) * 2.0 * self._index_weights
+            scored = (indexed + self.queries * context_tokens) / self.context_shards
+            index_flops += scored * self._index_pair_flops
+            scanned = (context_tokens + keys) / self.context_shards
+            index_traffic = self._index_weight_bytes + scanned * index_entry_bytes(self.spec)
             whole_s = attention_s / layers + indexer_s / owners
             index_bound = "launch" if whole_s <= self._index_terms[0] * (1 + 1e-12) else "compute"
         else:
@@ -193,8 +199,9 @@ class SparseLatentAttention:
         """
         weights, weight_bytes = self._dense_index_weights(seqs)
         flops = seqs * 2.0 * weights + new_tokens * 2.0 * self._index_key_weights
-        traffic = weight_bytes + (context_tokens + new_tokens) * index_entry_bytes(self.spec)
-        return flops + self.queries * context_tokens * self._index_pair_flops, traffic
+        scanned = context_tokens / self.context_shards
+        traffic = weight_bytes + (scanned + new_tokens) * index_entry_bytes(self.spec)
+        return flops + self.queries * scanned * self._index_pair_flops, traffic
 
     def _dense_index_s(self, seqs: int, new_tokens: float) -> float:
         """Seconds of one indexer for that work, without the scan of old keys that `mixed` adds to attention.
@@ -222,7 +229,7 @@ class SparseLatentAttention:
     def _sequence_s(self, seqs: int) -> float:
         """Decode time of one layer that grows with sequences, not with their contexts."""
         k = self.decode_kernel
-        heads_us = k["us_per_64_sequence_heads"] * seqs * self.heads / 64
+        heads_us = k["us_per_64_sequence_heads"] * seqs * (self.heads * self.context_shards) / 64
         return float(k["sequence_us"] * seqs ** k["sequence_power"] + heads_us) * MICROSECOND
 
     @cached_property
@@ -232,7 +239,8 @@ class SparseLatentAttention:
     @cached_property
     def _selected_s(self) -> float:
         """Reading one selected key in one layer."""
-        return self.cache_bytes / (self.hbm_bytes_per_s * self.decode_kernel["cache_efficiency"])
+        read = self.cache_bytes / self.context_shards
+        return read / (self.hbm_bytes_per_s * self.decode_kernel["cache_efficiency"])
 
     @cached_property
     def _scan_s(self) -> float:
@@ -242,16 +250,22 @@ class SparseLatentAttention:
         """
         efficiency = self.decode_kernel["indexer_cache_efficiency"]
         read_s = index_entry_bytes(self.spec) / (self.hbm_bytes_per_s * efficiency)
-        if self.queries == 1:
-            return read_s
-        compute = self.index_peak * self.prefill_kernel["indexer_compute_efficiency"]
-        return max(read_s, self.queries * self._index_pair_flops / compute)
+        if self.queries > 1:
+            compute = self.index_peak * self.prefill_kernel["indexer_compute_efficiency"]
+            read_s = max(read_s, self.queries * self._index_pair_flops / compute)
+        return read_s / self.context_shards
+
+    @property
+    def _mean_context_us(self) -> float:
+        """Cost of a decoding indexer per thousand tokens of mean context."""
+        return self.decode_kernel["indexer_us_per_1k_context"] / self.context_shards
 
     @cached_property
     def _sparse_terms(self) -> tuple[float, float, float, float, float]:
         """(floor, launch, per new token, per token of all, per pair) of the sparse prefill path."""
         k, spec = self.prefill_kernel, self.spec
-        pair_flops = 2.0 * max(self.heads, k["min_heads"]) * (spec.kv_latent_dim + spec.kv_lora_rank)
+        heads = max(self.heads * self.context_shards, k["min_heads"]) / self.context_shards
+        pair_flops = 2.0 * heads * (spec.kv_latent_dim + spec.kv_lora_rank)
         return (
             k["floor_us"] * MICROSECOND,
             k["t0_us"] * MICROSECOND,
@@ -280,7 +294,7 @@ class SparseLatentAttention:
             k["indexer_floor_us"] * MICROSECOND,
             k["indexer_t0_us"] * MICROSECOND,
             k["indexer_us_per_token"] * MICROSECOND,
-            self._index_pair_flops / (self.index_peak * k["indexer_compute_efficiency"]),
+            self._index_pair_flops / self.context_shards / (self.index_peak * k["indexer_compute_efficiency"]),
         )
 
     @cached_property

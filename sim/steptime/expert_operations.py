@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sim.llm.formats import weight_format
-from sim.steptime.collectives import GatherScatter
+from sim.steptime.collectives import GatherScatter, GroupExchange
 from sim.steptime.dispatch import LowLatency, Normal
 from sim.steptime.eplb import Rebalancing
 from sim.steptime.experts import GroupedExperts, RoutedExperts
@@ -83,9 +85,14 @@ def _slice_width(inputs: LawInputs) -> float:
 def network_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
     """Dispatch and combine of spread experts, or gather and scatter around sliced ones, by tokens of the busiest rank.
 
-    With one attention rank every GPU already has all tokens, and the tensor all-reduce adds up the experts.
+    With one attention rank every GPU already has all tokens, and the tensor all-reduce adds up the experts; groups that
+    divide prompts gather their tokens and scatter the results, in decode steps too.
     """
-    if not inputs.spec.num_experts or inputs.layout.data_parallel_size == 1:
+    if not inputs.spec.num_experts:
+        return ()
+    if inputs.layout.prefill_context_parallel_size > 1:
+        return _prompt_gathers(inputs)
+    if inputs.layout.data_parallel_size == 1:
         return ()
     return _exchanges(inputs, phase) if inputs.spreads_tokens else _gathers(inputs)
 
@@ -116,3 +123,31 @@ def _gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
         )
         lines.append(TokenOperation(name, spec.num_moe_layers, kernel, gather.cost))
     return tuple(lines)
+
+
+def _prompt_gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
+    """All-gather and reduce-scatter of hidden states in BF16 among the groups that divide prompts."""
+    spec, layout = inputs.spec, inputs.layout
+    between = engine_kernel(inputs.engine, "inter_node")
+    lines = []
+    for name, purpose in (("all-gather", "all_gather"), ("reduce-scatter", "reduce_scatter")):
+        exchange = GroupExchange(
+            engine_kernel(inputs.engine, purpose),
+            between,
+            inputs.hardware,
+            layout.prefill_context_parallel_size,
+            layout.tensor_parallel_size,
+        )
+        used = exchange.kernel if layout.stage_gpus <= inputs.hardware.gpus_per_node else between
+        lines.append(TokenOperation(name, spec.num_moe_layers, used, _hidden_exchange(exchange, spec.hidden_size)))
+    return tuple(lines)
+
+
+def _hidden_exchange(exchange: GroupExchange, hidden_size: int) -> Callable[[int], Cost]:
+    """Cost of one exchange by the tokens of all groups."""
+
+    def cost(tokens: int) -> Cost:
+        message = 2.0 * tokens * hidden_size
+        return Cost(exchange.seconds(message), 0.0, 0.0, exchange.network_bytes(message), "network")
+
+    return cost

@@ -71,10 +71,12 @@ def _whole(
     context = decode_seqs * context_tokens
     capped = decode_seqs * min(context_tokens, cap) if cap else 0
     above = bool(cap) and bool(decode_seqs) and context_tokens >= cap
+    divided = law.on_rank(prefills)  # what one group of tensor-parallel GPUs computes of the chunks
+    rank_tokens = decode_seqs * law.inputs.queries + sum(new for new, _ in divided)
     attention = law.parts.attention
     lines = [line.explain(context, capped, above) for line in attention.decode(decode_seqs)] if decode_seqs else []
     if prefills:
-        mixed = attention.explain_mixed(decode_seqs, context, capped, above, prefills)
+        mixed = attention.explain_mixed(decode_seqs, context, capped, above, divided)
         # A mixed step takes at least the attention time of the decode step in it (`KernelStepLaw.mixed_s`).
         lines = mixed if _seconds(mixed) >= _seconds(lines) else lines
     ranks = law.inputs.layout.data_parallel_size
@@ -84,7 +86,7 @@ def _whole(
     return [
         *drafts,
         *lines,
-        *law.lane_operations(tokens, decode_seqs * law.inputs.logits + len(prefills)),
+        *law.lane_operations(rank_tokens, decode_seqs * law.inputs.logits + len(divided)),
         *law.shared_operations(tokens * ranks, tokens, prefill=bool(prefills)),
     ]
 

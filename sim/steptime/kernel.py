@@ -63,6 +63,7 @@ class KernelStepLaw:
         self.parts = parts
         self.attention_cap_tokens = parts.attention.cap_tokens
         self.host_s = parts.host_overhead_s * inputs.layout.pipeline_parallel_size
+        self._pcp = inputs.layout.prefill_context_parallel_size
         self._per_token: dict[int, float] = {}
         self._per_logit: dict[int, float] = {}
         self._decode: dict[int, DecodeCoefficients] = {}
@@ -87,6 +88,8 @@ class KernelStepLaw:
         prefills: Sequence[tuple[int, int]],
     ) -> float:
         """Lane seconds of a step that decodes `seqs` >= 0 sequences and prefills chunks of (new, cached) tokens."""
+        if self._pcp > 1:
+            prefills = self.on_rank(prefills)
         tokens = seqs * self.inputs.queries
         for new, _ in prefills:
             tokens += new
@@ -113,6 +116,19 @@ class KernelStepLaw:
             network_s = _remember(self._network[prefill], busiest_lane_tokens, self.parts.network[prefill])
         seconds = self.host_s + experts_s + network_s
         return seconds + self._amortised_s(total_tokens) if self.parts.amortised else seconds
+
+    def on_rank(self, prefills: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """What one group of tensor-parallel GPUs computes of prompt chunks that prefill context parallelism divides.
+
+        A chunk is cut into twice as many pieces as groups, and each takes one from the front and one from the back, so
+        that query-key pairs balance (vLLM pull request 46570). The group in the middle is charged: its two pieces
+        touch, and where attention is capped, none has more pairs.
+        """
+        groups = self._pcp
+        if groups == 1:
+            return prefills
+        shares = ((-(-new // groups), new, cached) for new, cached in prefills)
+        return tuple((share, cached + (new - share) // 2) for share, new, cached in shares)
 
     def lane_operations(self, tokens: int, logits: int) -> list[Operation]:
         """Lane operations without attention, for the breakdown."""

@@ -7,7 +7,8 @@ or one of the microbatches that fill a pipeline. A step lasts
 
 where lane seconds cover what one rank does alone (attention, dense layers, head) and shared seconds cover what all
 ranks do together (experts, dispatch and combine, host overhead). With pipeline stages a step is one round of the
-pipeline: every sequence gets one token, and the round lasts as long as its largest microbatch needs for all stages.
+pipeline: every sequence gets one token, both parts are summed over stages, and the round lasts as long as its largest
+microbatch needs for all stages, and longer where prompts fill the pipeline (`sim.engine.pipeline`).
 
 Between changes of the batch, lane seconds grow linearly in the tokens held, so n steps have a closed form
 (`sim.steptime.span`).

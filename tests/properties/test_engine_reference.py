@@ -32,7 +32,7 @@ def assert_agrees(case: Case) -> None:
     for left, right in zip(mine, sorted(reference.rows), strict=True):
         assert left == pytest.approx(right, rel=1e-9, abs=1e-9)
     assert totals.steps == reference.steps
-    for name in ("busy_s", "prefill_step_s", "sequence_s", "kv_token_s", "waiting_s"):
+    for name in ("busy_s", "bubble_s", "prefill_step_s", "sequence_s", "kv_token_s", "waiting_s"):
         assert getattr(totals, name) == pytest.approx(getattr(reference, name), rel=1e-9, abs=1e-9), name
     itl = record.histograms["itl_s"]
     assert itl.count == len(reference.gaps)

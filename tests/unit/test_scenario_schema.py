@@ -23,9 +23,9 @@ COUNTS_AND_PURE = {
     "window_size", "layers", "expert_parallel_size", "gpu_memory_utilization", "retry_backoff_factor", "alpha",
     "max_over_mean", "cv", "burstiness", "sigma", "zipf", "decode_time_factor", "prefill_time_factor",
     "expert_decode_time_factor", "expert_prefill_time_factor", "prefix_hash_load_factor", "schedule_conservativeness",
-    "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
-    "weights", "tokens", "num_speculative_tokens", "acceptance_length", "duplicate_largest", "max_in_flight",
-    "requests", "priority", "scale",
+    "decode_context_parallel_size", "prefill_context_parallel_size", "rank_correlation", "output_scale", "time_warp",
+    "pue", "range_ratio", "jump_probabilities", "probabilities", "weights", "tokens", "num_speculative_tokens",
+    "acceptance_length", "duplicate_largest", "max_in_flight", "requests", "priority", "scale",
 }  # fmt: skip
 
 
