@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sim.engine.tier_plan import HostPlan, RemotePlan
+
 SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
 RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
 
@@ -131,3 +133,5 @@ class ClusterPlan:
     max_requests: int | None = None
     record_requests: bool = False
     coalesce: bool = True
+    host: HostPlan | None = None
+    remote: RemotePlan | None = None
