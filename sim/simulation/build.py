@@ -10,6 +10,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
+from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -70,6 +71,8 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
+        host=host_plan(scenario, planned),
+        remote=remote_plan(scenario, planned),
     )
 
 
