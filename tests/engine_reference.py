@@ -1,18 +1,21 @@
 """The engine's semantics once more, in the plainest way: every step and every request one by one, no running sums.
 
-One replica under open load without faults or timeouts. It exists to be compared with `sim.engine`, and shares nothing
-with it but the plan, the law and the draws.
+One replica under open load without faults or timeouts, with KV tiers (`tests.tier_reference`) or without. It exists to
+be compared with `sim.engine`, and shares nothing with it but the plan, the law and the draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from sim.engine.plan import EngineLimits
+from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.steptime.law import StepLaw
 from sim.workload.request import RequestDraw
 from tests.prefix_reference import Block, NaiveCache, blocks_of
+from tests.tier_reference import Pool, Tiers
 
 
 @dataclass(eq=False)
@@ -36,6 +39,8 @@ class Job:
     names: list[Block] = field(default_factory=list)
     known: list[Block] = field(default_factory=list)
     joined: int = 0
+    fetch: tuple[int, int] = (0, 0)
+    lands_s: float = -1.0
 
     def __post_init__(self) -> None:
         self.target = self.input_tokens
@@ -57,6 +62,7 @@ class Rank:
     waiting: list[Job] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
     cache: NaiveCache = field(default_factory=NaiveCache)
+    tiers: Tiers | None = None
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -76,6 +82,11 @@ class Reference:
     law: StepLaw
     rows: list[tuple[float, float, float, float, int]] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    host: HostPlan | None = None
+    remote: RemotePlan | None = None
+    now: float = 0.0
+    host_tokens: int = 0
+    remote_tokens: int = 0
     steps: int = 0
     busy_s: float = 0.0
     prefill_step_s: float = 0.0
@@ -90,6 +101,10 @@ class Reference:
 
     def __post_init__(self) -> None:
         self.ranks = [Rank() for _ in range(self.limits.data_parallel_size)]
+        if self.host is not None or self.remote is not None:
+            pool = Pool(self.remote, self.limits.block_size) if self.remote is not None else None
+            for rank in self.ranks:
+                rank.tiers = Tiers(self.limits.block_size, self.host, pool)
 
     def run(self, draws: Sequence[RequestDraw]) -> None:
         """Serve all draws to the end."""
@@ -102,10 +117,15 @@ class Reference:
         while jobs or self.everybody():
             if not self.everybody():
                 now = jobs[0].arrival_s
+            self.now = now
             while jobs and jobs[0].arrival_s <= now:
                 self.enqueue(jobs.pop(0))
+            self.land()
             for rank in self.ranks:
                 self.form(rank, now)
+            if not any(job.chunk or job.state == "decode" for job in self.everybody()):
+                now = self.idle(jobs[0].arrival_s if jobs else inf)
+                continue
             seconds = self.seconds()
             end = now + seconds
             decoding = [job for rank in self.ranks for job in rank.running if job.state == "decode"]
@@ -119,10 +139,43 @@ class Reference:
                 self.waiting_s += end - jobs[0].arrival_s
                 self.enqueue(jobs.pop(0))
             self.steps += 1
-            now = end
+            self.now = now = end
             self.finish_step(now)
         for rank in self.ranks:
             self.fit(rank)
+
+    def idle(self, arrival_s: float) -> float:
+        """Let time pass until somebody arrives or a transfer is over; returns when that is."""
+        here = self.everybody()
+        until = min([arrival_s, *(job.lands_s for job in here if job.state == "fetch")])
+        self.kv_token_s += (until - self.now) * self.stored_tokens()
+        self.waiting_s += (until - self.now) * sum(job.state == "waiting" for job in here)
+        self.kv_peak_tokens = max(self.kv_peak_tokens, self.stored_tokens())
+        return until
+
+    def land(self) -> None:
+        """Transfers that are over: the tokens are there."""
+        pairs = [(job, rank) for rank in self.ranks for job in rank.running if job.state == "fetch"]
+        for job, rank in sorted(pairs, key=lambda pair: pair[0].lands_s):
+            if job.lands_s > self.now:
+                return
+            assert rank.tiers is not None
+            job.stored += sum(job.fetch)
+            self.host_tokens += job.fetch[0]
+            self.remote_tokens += job.fetch[1]
+            rank.tiers.forget(job)
+            self.fit(rank, growth=False)
+            self.store(rank, job)
+            lanes = range(self.limits.pipeline_parallel_size)
+            job.lane = min(lanes, key=lambda lane: sum(len(rank.members(lane, s)) for s in ("decode", "prefill")))
+            job.state = "prefill"
+            if job.stored == job.target:
+                self.join(job)
+
+    def join(self, job: Job) -> None:
+        job.state = "decode"
+        self.joins += 1
+        job.joined = self.joins
 
     def everybody(self) -> list[Job]:
         return [job for rank in self.ranks for job in (*rank.running, *rank.waiting)]
@@ -131,7 +184,7 @@ class Reference:
         load = {id(rank): len(rank.running) + len(rank.waiting) for rank in self.ranks}
         least = min(load.values())
         ranks = [rank for rank in self.ranks if load[id(rank)] <= least + self.limits.affinity_guard]
-        max(ranks, key=lambda rank: (self.found(rank, job), -load[id(rank)])).waiting.append(job)
+        max(ranks, key=lambda rank: (self.near(rank, job), -load[id(rank)])).waiting.append(job)
 
     # ---- the prefix cache ---------------------------------------------------------------------------------------
 
@@ -139,6 +192,14 @@ class Reference:
         """Leading blocks that are cached; at least one token is to be computed."""
         self.fit(rank)
         return rank.cache.match(job.names[: (job.target - 1) // self.limits.block_size])
+
+    def sought(self, job: Job) -> list[Block]:
+        return job.names[: (job.target - 1) // self.limits.block_size]
+
+    def near(self, rank: Rank, job: Job) -> int:
+        """Leading blocks that are on the GPU or its host."""
+        found = self.found(rank, job)
+        return found if rank.tiers is None else max(found, rank.tiers.near(self.sought(job)))
 
     def held(self, rank: Rank) -> int:
         """Blocks that running requests hold, shared ones once."""
@@ -152,16 +213,23 @@ class Reference:
     def fit(self, rank: Rank, *, growth: bool = True) -> None:
         """Evict what has no room beside the blocks held, and those that decoding takes in this step."""
         free = self.free(rank) if growth else self.limits.num_kv_blocks - self.held(rank)
-        self.evicted_blocks += rank.cache.evict(free)
+        gone = rank.cache.evicted(free)
+        self.evicted_blocks += len(gone)
+        if rank.tiers is not None:
+            rank.tiers.spill(gone)
 
     def store(self, rank: Rank, job: Job) -> None:
         """Make whole blocks known; copies of blocks that are known already are given back."""
         if self.limits.enable_prefix_caching:
             blocks = job.names[len(job.known) : job.stored // self.limits.block_size]
+            if blocks and rank.tiers is not None:
+                rank.tiers.flush(self.now)
             rank.cache.hold(blocks)
             job.known += blocks
 
     def let_go(self, rank: Rank, job: Job) -> None:
+        if rank.tiers is not None:
+            rank.tiers.flush(self.now)
         self.store(rank, job)
         rank.cache.release(job.known)
         job.known = []
@@ -211,7 +279,8 @@ class Reference:
             found = job.names[: self.found(rank, job)]
             stored = len(found) * self.limits.block_size
             chunk = min(job.target - stored, budget[lane])
-            needed = -(-chunk // self.limits.block_size)
+            fetch = (0, 0) if rank.tiers is None else rank.tiers.find(job, len(found), self.sought(job), self.now)
+            needed = -(-(job.target - stored if any(fetch) else chunk) // self.limits.block_size)
             if self.limits.scheduler_reserve_full_isl:
                 under_way = [other for other in rank.running if other.state == "prefill"]
                 needed = -(-(job.target - stored) // self.limits.block_size)
@@ -226,8 +295,24 @@ class Reference:
             job.state, job.lane = "prefill", lane
             if job.scheduled_s < 0.0:
                 job.scheduled_s = now
-            self.take(job, chunk)
-            budget[lane] -= chunk
+            budget[lane] -= self.begin(rank, job, len(found), fetch, chunk)
+
+    def begin(self, rank: Rank, job: Job, found: int, fetch: tuple[int, int], chunk: int) -> int:
+        """Start an admitted job with its first chunk, or with a transfer; returns the tokens of the step it takes."""
+        tiers = rank.tiers
+        if tiers is not None:
+            tiers.flush(self.now)
+        if tiers is not None and any(fetch):
+            job.state, job.lane, job.fetch = "fetch", -1, fetch
+            job.blocks = -(-job.target // self.limits.block_size)
+            self.fit(rank)
+            tiers.flush(self.now)
+            job.lands_s = tiers.start(job.names, found, fetch, self.now)
+            return 0
+        if tiers is not None:
+            tiers.forget(job)
+        self.take(job, chunk)
+        return chunk
 
     def more_blocks(self, job: Job, chunk: int) -> int:
         return -(-(job.stored + chunk) // self.limits.block_size) - job.blocks
@@ -241,7 +326,10 @@ class Reference:
         job = rank.running[-1]
         self.let_go(rank, job)
         rank.running.pop()
+        stored = 0 if job.state == "fetch" else job.stored
         job.state, job.target = "waiting", job.input_tokens + job.out
+        if rank.tiers is not None and rank.tiers.swap_out(job, stored, self.now) and job.out:
+            job.target -= rank.tiers.swapped[id(job)] == job.target - 1
         job.stored = job.blocks = job.chunk = 0
         job.preemptions += 1
         rank.waiting.insert(0, job)
@@ -299,9 +387,7 @@ class Reference:
         if job.out == job.output_tokens:
             self.leave(rank, job, now)
         else:
-            job.state = "decode"
-            self.joins += 1
-            job.joined = self.joins
+            self.join(job)
 
     def leave(self, rank: Rank, job: Job, now: float) -> None:
         self.let_go(rank, job)
