@@ -1,7 +1,7 @@
 """The engine's semantics once more, in the plainest way: every step and every request one by one, no running sums.
 
-One replica under open load without faults or timeouts. It exists to be compared with `sim.engine`, and shares nothing
-with it but the plan, the law and the draws.
+One replica under open load without faults or timeouts, with KV tiers (`tests.tier_reference`) or without. It exists to
+be compared with `sim.engine`, and shares nothing with it but the plan, the law and the draws.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 
 from sim.engine.plan import EngineLimits
+from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.steptime.law import StepLaw
 from sim.workload.request import RequestDraw
 from tests.prefix_reference import Block, NaiveCache, blocks_of
+from tests.tier_reference import Pool, Tiers
 
 
 @dataclass(eq=False)
@@ -42,6 +44,9 @@ class Job:
     joined: int = 0
     priority: int = 0
     ticket: int = 0
+    entered: int = 0
+    fetch: tuple[int, int] = (0, 0)
+    lands_s: float = -1.0
 
     def __post_init__(self) -> None:
         self.target = self.input_tokens
@@ -76,6 +81,7 @@ class Rank:
     fallen: int = 0
     preempted_at: int = -1
     order: list[tuple[int, Job, int]] = field(default_factory=list)
+    tiers: Tiers | None = None
 
     def members(self, lane: int, state: str) -> list[Job]:
         return [job for job in self.running if job.lane == lane and job.state == state]
@@ -95,6 +101,11 @@ class Reference:
     law: StepLaw
     rows: list[tuple[float, float, float, float, int]] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    host: HostPlan | None = None
+    remote: RemotePlan | None = None
+    now: float = 0.0
+    host_tokens: int = 0
+    remote_tokens: int = 0
     steps: int = 0
     busy_s: float = 0.0
     prefill_step_s: float = 0.0
@@ -107,6 +118,7 @@ class Reference:
     evicted_blocks: int = 0
     joins: int = 0
     tickets: int = 0
+    entries: int = 0
     decode_steps: int = 0
 
     bubble_s: float = 0.0
@@ -119,6 +131,10 @@ class Reference:
         )
         self.stages = range(self.limits.pipeline_parallel_size)
         self.empty_at(0.0)
+        if self.host is not None or self.remote is not None:
+            pool = Pool(self.remote, self.limits.block_size) if self.remote is not None else None
+            for rank in self.ranks:
+                rank.tiers = Tiers(self.limits.block_size, self.host, pool)
 
     def empty_at(self, now: float) -> None:
         """All stages are free, and every microbatch has left."""
@@ -139,10 +155,16 @@ class Reference:
             if not self.everybody():
                 now = jobs[0].arrival_s
                 self.empty_at(now)
+            self.now = now
             while jobs and jobs[0].arrival_s <= now:
                 self.enqueue(jobs.pop(0))
+            self.land()
             for rank in self.ranks:
                 self.form(rank, now)
+            if not any(job.chunk or job.state == "decode" for job in self.everybody()):
+                now = self.idle(jobs[0].arrival_s if jobs else inf)
+                self.empty_at(now)
+                continue
             seconds = self.seconds(now)
             end = now + seconds
             decoding = [job for rank in self.ranks for job in rank.running if job.state == "decode"]
@@ -156,10 +178,49 @@ class Reference:
                 self.waiting_s += end - jobs[0].arrival_s
                 self.enqueue(jobs.pop(0))
             self.steps += 1
-            now = end
+            self.now = now = end
             self.finish_step(now)
         for rank in self.ranks:
             self.fit(rank)
+
+    def idle(self, arrival_s: float) -> float:
+        """Let time pass until somebody arrives or a transfer is over; returns when that is."""
+        here = self.everybody()
+        until = min([arrival_s, *(job.lands_s for job in here if job.state == "fetch")])
+        self.kv_token_s += (until - self.now) * self.stored_tokens()
+        self.waiting_s += (until - self.now) * sum(job.state == "waiting" for job in here)
+        self.kv_peak_tokens = max(self.kv_peak_tokens, self.stored_tokens())
+        return until
+
+    def land(self) -> None:
+        """Transfers that are over: the tokens are there."""
+        pairs = [(job, rank) for rank in self.ranks for job in rank.running if job.state == "fetch"]
+        for job, rank in sorted(pairs, key=lambda pair: pair[0].lands_s):
+            if job.lands_s > self.now:
+                return
+            assert rank.tiers is not None
+            job.stored += sum(job.fetch)
+            self.host_tokens += job.fetch[0]
+            self.remote_tokens += job.fetch[1]
+            rank.tiers.forget(job)
+            self.fit(rank, growth=False)
+            self.store(rank, job)
+            lanes = range(self.limits.pipeline_parallel_size)
+            job.lane = min(lanes, key=lambda lane: sum(len(rank.members(lane, s)) for s in ("decode", "prefill")))
+            job.state = "prefill"
+            self.enters(job)
+            if job.stored == job.target:
+                self.join(job)
+
+    def enters(self, job: Job) -> None:
+        """Its prompt is under way from now on, after all others."""
+        self.entries += 1
+        job.entered = self.entries
+
+    def join(self, job: Job) -> None:
+        job.state, job.stored_at_join, job.steps = "decode", job.stored, 0
+        self.joins += 1
+        job.joined = self.joins
 
     def everybody(self) -> list[Job]:
         return [job for rank in self.ranks for job in (*rank.running, *rank.waiting)]
@@ -168,7 +229,7 @@ class Reference:
         load = {id(rank): len(rank.running) + len(rank.waiting) for rank in self.ranks}
         least = min(load.values())
         ranks = [rank for rank in self.ranks if load[id(rank)] <= least + self.limits.affinity_guard]
-        rank = max(ranks, key=lambda rank: (self.found(rank, job), -load[id(rank)]))
+        rank = max(ranks, key=lambda rank: (self.near(rank, job), -load[id(rank)]))
         if not load[id(rank)] and self.sglang:
             self.set_ratio(rank, self.limits.new_token_ratio.initial)
         self.append(rank, job)
@@ -184,6 +245,14 @@ class Reference:
         """Leading blocks that are cached; at least one token is to be computed."""
         self.fit(rank)
         return rank.cache.match(job.names[: (job.target - 1) // self.limits.block_size])
+
+    def sought(self, job: Job) -> list[Block]:
+        return job.names[: (job.target - 1) // self.limits.block_size]
+
+    def near(self, rank: Rank, job: Job) -> int:
+        """Leading blocks that are on the GPU or its host."""
+        found = self.found(rank, job)
+        return found if rank.tiers is None else max(found, rank.tiers.near(self.sought(job)))
 
     def held(self, rank: Rank) -> int:
         """Blocks that running requests hold, shared ones once."""
@@ -203,7 +272,10 @@ class Reference:
     def fit(self, rank: Rank, *, growth: bool = True) -> None:
         """Evict what has no room beside the blocks held, and those that decoding takes in this step."""
         free = self.free(rank) if growth else self.limits.num_kv_blocks - self.held(rank)
-        self.evicted_blocks += rank.cache.evict(free)
+        gone = rank.cache.evicted(free)
+        self.evicted_blocks += len(gone)
+        if rank.tiers is not None:
+            rank.tiers.spill(gone)
 
     def store(self, rank: Rank, job: Job) -> None:
         """Make whole blocks known; copies of blocks that are known already are given back."""
@@ -211,10 +283,14 @@ class Reference:
             beyond = job.input_tokens + job.out - 1 if job.state == "decode" else job.stored
             real = min(job.stored, beyond)  # what is verified beyond the end is nobody's
             blocks = job.names[len(job.known) : real // self.limits.block_size]
+            if blocks and rank.tiers is not None:
+                rank.tiers.flush(self.now)
             rank.cache.hold(blocks)
             job.known += blocks
 
     def let_go(self, rank: Rank, job: Job) -> None:
+        if rank.tiers is not None:
+            rank.tiers.flush(self.now)
         self.store(rank, job)
         rank.cache.release(job.known)
         job.known = []
@@ -250,7 +326,7 @@ class Reference:
         budget = [self.limits.max_num_batched_tokens for _ in lanes]
         if self.limits.enable_mixed_chunk:
             budget = [tokens - width * len(rank.members(lane, "decode")) for lane, tokens in enumerate(budget)]
-        for job in [job for job in rank.running if job.state == "prefill"]:
+        for job in sorted((job for job in rank.running if job.state == "prefill"), key=lambda job: job.entered):
             for lane in lanes:
                 chunk = min(job.target - job.stored - job.chunk, budget[lane])
                 if chunk <= 0 or job not in rank.running:
@@ -287,7 +363,8 @@ class Reference:
             first = lane
             if job.target - stored > budget[lane]:
                 first = next(lane for lane in lanes if budget[lane] > 0)
-            chunk = min(job.target - stored, budget[first])
+            fetch = (0, 0) if rank.tiers is None else rank.tiers.find(job, len(found), self.sought(job), self.now)
+            chunk = job.target - stored if any(fetch) else min(job.target - stored, budget[first])
             short = self.short_tokens(rank, job, found, chunk) if rank.running else 0.0
             if short > 0.0:
                 went = self.displaced(rank, job, short, budget)
@@ -303,13 +380,30 @@ class Reference:
             job.state, job.lane = "prefill", lane
             if job.scheduled_s < 0.0:
                 job.scheduled_s = now
-            for lane in lanes[first:]:
-                chunk = min(job.target - job.stored - job.chunk, budget[lane])
-                if chunk > 0:
-                    if self.more_blocks(job, chunk) > self.free(rank):
-                        break
-                    self.take(rank, job, lane, chunk)
-                    budget[lane] -= chunk
+            self.begin(rank, job, len(found), fetch, first, budget)
+
+    def begin(self, rank: Rank, job: Job, found: int, fetch: tuple[int, int], first: int, budget: list[int]) -> None:
+        """Start an admitted job with its first chunks, or with a transfer."""
+        tiers = rank.tiers
+        if tiers is not None:
+            tiers.flush(self.now)
+        if tiers is not None and any(fetch):
+            job.state, job.lane, job.fetch = "fetch", -1, fetch
+            job.blocks = -(-job.target // self.limits.block_size)
+            self.fit(rank)
+            tiers.flush(self.now)
+            job.lands_s = tiers.start(job.names, found, fetch, self.now)
+            return
+        if tiers is not None:
+            tiers.forget(job)
+        self.enters(job)
+        for lane in self.stages[first:]:
+            chunk = min(job.target - job.stored - job.chunk, budget[lane])
+            if chunk > 0:
+                if self.more_blocks(job, chunk) > self.free(rank):
+                    break
+                self.take(rank, job, lane, chunk)
+                budget[lane] -= chunk
 
     def head(self, rank: Rank) -> Job:
         if self.limits.scheduling_policy == "shortest_prefill":
@@ -414,6 +508,7 @@ class Reference:
 
     def preempt(self, rank: Rank, job: Job) -> None:
         self.fit(rank)
+        stored = 0 if job.state == "fetch" else job.stored
         if self.sglang:
             rank.cache.release(job.known)
             job.known = []
@@ -421,6 +516,8 @@ class Reference:
             self.let_go(rank, job)
         rank.running.remove(job)
         job.state, job.target = "waiting", job.input_tokens + job.out
+        if rank.tiers is not None and rank.tiers.swap_out(job, stored, self.now) and job.out:
+            job.target -= rank.tiers.swapped[id(job)] == job.target - 1
         job.stored = job.blocks = 0
         job.pieces = []
         rank.order = [entry for entry in rank.order if entry[1] is not job]
@@ -542,9 +639,7 @@ class Reference:
         if job.out == job.output_tokens:
             self.leave(rank, job, now)
         else:
-            job.state, job.stored_at_join, job.steps = "decode", job.stored, 0
-            self.joins += 1
-            job.joined = self.joins
+            self.join(job)
             self.left[job.lane] = max(self.left[job.lane], self.leaving[lane])
 
     def leave(self, rank: Rank, job: Job, now: float) -> None:

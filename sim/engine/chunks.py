@@ -36,6 +36,11 @@ class Chunks:
         """Forget everything; the replica died."""
         self.under_way.clear()
 
+    def add(self, request: Request) -> None:
+        """Its prompt is under way from now on, after all others; it may have been stopped and come back."""
+        self.under_way.pop(request, None)
+        self.under_way[request] = None
+
     def proceed(self, rank: Rank, step: int, now_s: float) -> None:
         """Give the budgets of the round to prompts under way; KV that is short preempts the newest request."""
         for request in tuple(self.under_way):
@@ -76,8 +81,7 @@ class Chunks:
         -------
         The blocks taken.
         """
-        self.under_way.pop(request, None)  # it may have been stopped and come back
-        self.under_way[request] = None
+        self.add(request)
         taken, left, blocks = chunk, request.target_tokens - request.computed_tokens - chunk, 0
         for lane in self._lanes[first.slot + 1 :]:
             if not left:

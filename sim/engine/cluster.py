@@ -25,6 +25,7 @@ from sim.engine.session_tally import SessionTally
 from sim.engine.tenant_limits import TenantLimits
 from sim.engine.tenant_tally import TenantTally
 from sim.engine.throttle import Throttled
+from sim.engine.tiers import attach_tiers
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -109,6 +110,8 @@ class Cluster:
             Replica(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared)
             for index in range(plan.replicas)
         ]
+        if shared is not None and (plan.host is not None or plan.remote is not None):
+            attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
         self.fleet = Fleet(
             env,
             plan.faults,

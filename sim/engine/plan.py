@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
+from sim.engine.tier_plan import HostPlan, RemotePlan
+
 SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
 Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
 CapacityPolicy = Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"]
@@ -224,3 +226,5 @@ class ClusterPlan:
     coalesce: bool = True
     tenant_limits: tuple[TenantLimit, ...] = ()
     prefix_hash: PrefixHash = field(default_factory=PrefixHash)
+    host: HostPlan | None = None
+    remote: RemotePlan | None = None

@@ -10,10 +10,13 @@ priority allow it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
 from sim.engine.acceptance import settle_rest
 from sim.engine.admission import Admission, admission_of
 from sim.engine.chunks import Chunks, fewest_requests
+from sim.engine.fetch import Fetch, Source
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
@@ -55,12 +58,14 @@ class Rank:
     Attributes
     ----------
     waiting : requests not running, head first.
-    running : requests prefilling or decoding, oldest first (an insertion-ordered set).
+    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set).
     prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
     cache : the prefix cache, or None without one.
     admission : what the engine asks for beside the prompt, or None.
+    source : where KV can be fetched from, or None.
+    wake : called with this rank, a request and its epoch when its transfer is over.
     """
 
     __slots__ = (
@@ -84,7 +89,9 @@ class Rank:
         "prefills",
         "running",
         "safe_until",
+        "source",
         "waiting",
+        "wake",
     )
 
     def __init__(
@@ -95,8 +102,11 @@ class Rank:
         held: Held,
         record: Recorder,
         shared: Shared | None = None,
+        wake: Callable[[Rank, Request, int], None] | None = None,
     ) -> None:
         self._limits = limits
+        self.source: Source | None = None
+        self.wake = wake
         self._fcfs = limits.scheduling_policy == "fcfs"
         self._retracts = limits.scheduler == "sglang"
         self._newest = not self._retracts and limits.scheduling_policy != "priority"
@@ -185,7 +195,8 @@ class Rank:
         growth = blocks.growth()
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        return cache.match(request)[0]
+        found = cache.match(request)[0]
+        return found if cache.lower is None else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""
@@ -224,6 +235,8 @@ class Rank:
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
         self.load -= 1
+        if self.source is not None:
+            self.source.forget(request)
         if request.state is State.WAITING:
             self._dequeue(request, now_s)
         else:
@@ -268,7 +281,7 @@ class Rank:
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        found = idle = 0
+        source, found, idle = self.source, 0, 0
         ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
@@ -295,16 +308,20 @@ class Rank:
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
+            if source is not None and (fetch := source.find(request, found)) is not None:
+                need = -(-(request.target_tokens + ahead) // blocks.block_size) - found
+                if running and not self._fits(request, need - room, found, idle, now_s):
+                    return
+                room -= need
+                self._fetch(request, fetch, found, need, now_s)
+                continue
             if chunks is not None:
                 lane = min(lanes, key=fewest_requests)
                 begins = chunks.first_lane(lane, chunk)
             chunk = min(chunk, begins.budget_tokens)
             need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
             whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
-            short_tokens = self._short_tokens(request, whole - room, found, idle) if running else 0.0
-            if short_tokens > 0.0:
-                if self._make_way(short_tokens, now_s):
-                    self._admit(now_s)
+            if running and not self._fits(request, whole - room, found, idle, now_s):
                 return
             room -= whole
             self._enter(request, lane, found, now_s)
@@ -318,6 +335,8 @@ class Rank:
 
     def _enter(self, request: Request, lane: Lane, found: int, now_s: float) -> None:
         """Let a request out of the queue run, holding the blocks it found cached, to decode in `lane`."""
+        if self.source is not None:
+            self.source.forget(request)
         if self.cache is not None:
             self.held.cached_tokens += self.cache.hold(request, found)
         self._dequeue(request, now_s)
@@ -329,12 +348,16 @@ class Rank:
         lane.prefilling.append(request)
         self.prefills += 1
 
-    def _short_tokens(self, request: Request, short_blocks: int, found: int, idle: int) -> float:
-        """Tokens that lack for a request beside those who run; zero or less admits it."""
+    def _fits(self, request: Request, short_blocks: int, found: int, idle: int, now_s: float) -> bool:
+        """Whether the head of the queue fits beside those who run; if others make way for it, admission starts anew."""
         short_tokens = float((short_blocks + self._watermark) * self.blocks.block_size)
-        if self.admission is None:
-            return short_tokens
-        return max(short_tokens, self.admission.short_tokens(request, found, idle))
+        if self.admission is not None:
+            short_tokens = max(short_tokens, self.admission.short_tokens(request, found, idle))
+        if short_tokens <= 0.0:
+            return True
+        if self._make_way(short_tokens, now_s):
+            self._admit(now_s)
+        return False
 
     def _make_way(self, short_tokens: float, now_s: float) -> bool:
         """Displace running requests of lower classes for the head of the queue, if enough come free; whether they did.
@@ -358,13 +381,12 @@ class Rank:
                 self._pressing_step = step
             return False
         for request in leaving:
-            lane = request.lane
-            assert lane is not None
-            if request.state is not State.DECODE:
+            if request.state is State.PREFILL:
                 for begun in self.lanes:
                     begun.budget_tokens += begun.chunk_tokens(request)
-            elif self._limits.enable_mixed_chunk:
-                lane.budget_tokens += self._limits.verified_tokens
+            elif request.state is State.DECODE and self._limits.enable_mixed_chunk:
+                assert request.lane is not None
+                request.lane.budget_tokens += self._limits.verified_tokens
             self._preempt(request, step, now_s)
         self._displaced_priority = leaving[-1].priority
         return True
@@ -374,6 +396,53 @@ class Rank:
             return request.blocks
         assert request.lane is not None
         return self.blocks.blocks_of(request.join_context - 1 + request.lane.decoded_tokens(request, step))
+
+    def _fetch(self, request: Request, fetch: Fetch, found: int, need: int, now_s: float) -> None:
+        """Admit a request that has all its blocks from now on, and waits in none of the lanes for its transfer."""
+        source, wake = self.source, self.wake
+        assert source is not None
+        assert wake is not None
+        if self.cache is not None:
+            self.held.cached_tokens += self.cache.hold(request, found, fetch.tokens)
+        self._dequeue(request, now_s)
+        request.state = State.FETCH
+        request.fetch = fetch
+        if request.scheduled_s < 0.0:
+            request.scheduled_s = now_s
+        self.running[request] = None
+        if self.admission is not None:
+            self.admission.admitted(request, found, need)
+        self.blocks.take(need)
+        request.blocks += need
+        if self.cache is not None:
+            self.cache.make_room(self.blocks.growth())  # what the transfer will overwrite goes out before it
+        source.start(request, fetch, partial(wake, self, request, request.epoch))
+
+    def rest(self) -> None:
+        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has."""
+        assert not self.load or any(r.state is State.FETCH for r in self.running), "requests here, but nothing runs"
+        self._preempted_step = -1  # the next batch forms at the same step index
+
+    def land(self, request: Request, step: int) -> Lane:
+        """The transfer of a request is over: its tokens are there from `step` on; returns the lane that it joins."""
+        fetch = request.fetch
+        assert fetch is not None
+        request.computed_tokens += fetch.tokens
+        request.hit_tokens += fetch.tokens
+        self.held.cached_tokens += fetch.tokens
+        self._record.totals.fetched_tokens += fetch.tokens
+        fetch.landed(request)
+        if self.cache is not None:
+            self.store(request, step)
+        lane = request.lane = min(self.lanes, key=fewest_requests)
+        if request.computed_tokens < request.target_tokens:
+            request.state = State.PREFILL
+            request.fetch = None
+            lane.prefilling.append(request)
+            self.prefills += 1
+            if self._chunks is not None:
+                self._chunks.add(request)
+        return lane
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
@@ -404,13 +473,14 @@ class Rank:
         wasted = request.computed_tokens - request.hit_tokens
         if self.cache is not None:
             self.cache.fit(self.blocks.growth())
-        stored = request.computed_tokens
+        stored, fetching = request.computed_tokens, request.state is State.FETCH
         if request.state is State.DECODE:
             assert request.lane is not None
             stored = request.join_context - 1 + request.lane.decoded_tokens(request, step)
             stalled_s = self.held.stalled_since_s
-            # a decoding sequence has put out a token at every boundary, unless prompts made it wait
-            request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
+            if request.fetch is None:  # otherwise it has just resumed
+                # a decoding sequence has put out a token at every boundary, unless prompts made it wait
+                request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
         request.queued_s = now_s
         self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step
@@ -422,6 +492,9 @@ class Rank:
         self._record.preempted(wasted, request.target_tokens if self.cache is None else 0)
         request.computed_tokens = request.hit_tokens = 0
         request.state = State.WAITING
+        request.fetch = None
+        if self.source is not None:
+            self.source.swap_out(request, 0 if fetching else stored)
         if self._retracts:
             self.waiting.append(request)
         else:
@@ -429,13 +502,17 @@ class Rank:
 
     def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
         """Take a running request out of its lane and free its blocks; a cache keeps its output only if asked to."""
-        lane = request.lane
-        assert lane is not None
         if self.admission is not None and request.state is State.DECODE:
             self.admission.leaves(request, step)
         del self.running[request]
         request.epoch += 1
-        held = self.held
+        if request.state is State.FETCH:  # the transfer goes on, but nobody waits for it
+            self.give(request, step)
+            request.blocks = 0
+            request.fetch = None
+            return
+        lane, held = request.lane, self.held
+        assert lane is not None
         if request.state is State.DECODE:
             decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1

@@ -16,6 +16,7 @@ from simpy import Environment, Event
 
 from sim.engine.acceptance import emit, held_tokens, shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
+from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.pipeline import Pipeline
@@ -73,7 +74,8 @@ class Replica:
         self._pipeline = Pipeline(stages, limits.data_parallel_size, law) if stages > 1 else None
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
-        self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
+        size = range(limits.data_parallel_size)
+        self.ranks = [Rank(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
@@ -83,6 +85,7 @@ class Replica:
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
         self._cancelled: list[Request] = []
         self._chunked: list[tuple[Rank, Lane]] = []
+        self._landings = Landings(record)
         self._alarm = Alarm(env, BOUNDARY, self._boundary)
         self._stepping = False
         self._prefilling = False
@@ -107,11 +110,8 @@ class Replica:
         else:
             rank = min(ranks, key=_load)
         self.outstanding += 1
-        admissible = rank.enqueue(request, now)
-        if not self._stepping:
-            self._begin(now)
-        elif admissible and self._planned > 1:
-            self._cut()
+        if rank.enqueue(request, now) or not self._stepping:
+            self._wake()
 
     def cancel(self, request: Request) -> None:
         """Drop a request at the next step boundary, because the client gave up; its work is lost.
@@ -119,8 +119,13 @@ class Replica:
         The client hears of it through `finished`, with state BACKOFF, unless the request completes first.
         """
         self._cancelled.append(request)
-        if self._planned > 1:
-            self._cut()
+        self._wake()  # where nothing steps, it waits for a transfer, its own or that of others
+
+    def _arrived(self, rank: Rank, request: Request, epoch: int) -> None:
+        """A transfer is over; its request goes on at the next step boundary, unless it left meanwhile."""
+        if request.epoch == epoch:
+            self._landings.waiting.append((rank, request, epoch))
+            self._wake()
 
     def kill(self) -> list[Request]:
         """Die now: the step under way and all KV are lost. Returns the requests that were here."""
@@ -138,6 +143,7 @@ class Replica:
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
+        self._landings.clear()
         if self._stall is not None:
             self._stall.clear()
         self.outstanding = 0
@@ -181,8 +187,9 @@ class Replica:
         now, totals = self.env.now, self._record.totals
         if not self._stepping:
             if self.up:
-                totals.idle_s += now - self._mark_s
-                self._mark_s = now
+                self._idle(now)
+                for rank in self.ranks:
+                    rank.settle(now)
             return
         self._spend(now)
         elapsed = now - self._start_s
@@ -207,10 +214,23 @@ class Replica:
         self._stepping = True
         if self._pipeline is not None:
             self._pipeline.reset()
-        self._record.totals.idle_s += now - self._mark_s
-        self._mark_s = self._start_s = now
+        self._idle(now)
+        self._start_s = now
         self._planned = 0
         self._alarm.set(now)
+
+    def _wake(self) -> None:
+        """Have a step boundary as soon as possible."""
+        if not self._stepping:
+            self._begin(self.env.now)
+        elif self._planned > 1:
+            self._cut()
+
+    def _idle(self, now: float) -> None:
+        """Book the time since the last mark, during which no step was under way; requests may wait for transfers."""
+        seconds, self._mark_s = now - self._mark_s, now
+        self._totals.idle_s += seconds
+        self._totals.kv_token_s += self.held.cached_tokens * seconds
 
     def _cut(self) -> None:
         """End the span under way at the next step boundary."""
@@ -246,6 +266,9 @@ class Replica:
             for request in cancelled:
                 if State.WAITING <= request.state <= State.DECODE:
                     self._withdraw(request, now)
+        if self._landings.waiting:
+            for rank, lane, request in self._landings.decoding(step):
+                self._decode(rank, lane, request, step)
         self._plan(now)
 
     def _spend(self, now: float) -> None:
@@ -284,7 +307,9 @@ class Replica:
         if self._pipeline is not None:
             totals.bubble_s += span_seconds(steps, self._bubble_s, self._bubble_slope_s)
             self._bubble_s += steps * self._bubble_slope_s
-        if self._stall is not None:
+        if self._landings.resumed:
+            self._landings.gaps(self._start_s, first, slope, steps, decoding)
+        elif self._stall is not None:
             self._stall.gaps(self._start_s, first, slope, steps)
         elif decoding:
             self._record.gaps(first, slope, steps, decoding)
@@ -333,20 +358,24 @@ class Replica:
         else:
             self._record.gap(now - request.last_token_s)
         request.generated += 1
-        left = request.output_tokens - request.generated
-        stored = request.target_tokens
-        if left == 0:
+        if request.generated == request.output_tokens:
             del rank.running[request]
             rank.give(request, step)
             self._complete(rank, request, now)
             return
+        self._decode(rank, lane, request, step)
+
+    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int) -> None:
+        """A request whose tokens are all stored, but the last generated one, decodes from `step` on."""
+        stored = request.target_tokens
         request.state = State.DECODE
-        finish = step + lane.decode_steps(left)  # boundary at which the last token is out
+        # boundary at which the last token is out
+        finish = step + lane.decode_steps(request.output_tokens - request.generated)
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
         if self._stall is not None:
-            self._stall.joins(request, now)
+            self._stall.joins(request, self.env.now)
         if rank.admission is not None:
             rank.admission.decodes(request, step)
         self.held.decoding += 1
@@ -438,7 +467,8 @@ class Replica:
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
+            for rank in self.ranks:
+                rank.rest()
             self._stepping = False
             return
         if prefilling and self._stall is not None:

@@ -39,7 +39,9 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
     gpus = planned.layout.num_gpus * deployment.replicas
     nodes = planned.layout.num_nodes * deployment.replicas
     spares = f", {plural(deployment.spare_nodes, 'spare node')}" if deployment.spare_nodes else ""
-    engine = f"{planned.memory.kv_cache_dtype} cache, {deployment.engine.name}"
+    tiers = (("host", deployment.engine.host_cache), ("remote", deployment.remote_cache))
+    below = "".join(f", {name} KV tier" for name, section in tiers if section is not None)
+    engine = f"{planned.memory.kv_cache_dtype} cache{below}, {deployment.engine.name}"
     drafts = planned.speculation.num_speculative_tokens
     if drafts:
         engine += f", {plural(drafts, 'draft')} per step"

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from sim.scenario.expert_imbalance import ExpertImbalanceSection
 from sim.scenario.section import Count, CountOrZero, Section
+from sim.scenario.tiers import HostCacheSection, RemoteCacheSection
 
 
 class LayoutSection(Section):
@@ -44,6 +45,10 @@ class EngineSection(Section):
     """Tokens per KV block."""
     enable_prefix_caching: bool = False
     """Keep the KV of requests that have left, for others whose prompts begin alike."""
+    host_cache: HostCacheSection | None = None
+    """Host memory that keeps what is evicted from the GPUs; none without it."""
+    preemption_mode: Literal["recompute", "swap"] = "recompute"
+    """What becomes of a preempted request: its KV is computed again, or moved to host memory and back."""
     gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] | None = None
     """Share of the GPU memory that the engine may use (SGLang's `--mem-fraction-static`); without it, its own rule."""
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "fp8_flat", "fp8_ds_mla"] = "auto"
@@ -127,11 +132,28 @@ class EngineSection(Section):
                 "priority_preemption_threshold needs scheduling_policy: priority; "
                 f"under {self.scheduling_policy} no request is more urgent than another"
             )
-        if self.num_speculative_tokens and self.scheduler not in ("auto", "vllm"):
+        if self.num_speculative_tokens and (self.scheduler not in ("auto", "vllm") or not self.enable_mixed_chunk):
             raise ValueError(
-                f"the rules of {self.scheduler} expect one token per step: with num_speculative_tokens, scheduler must "
-                "be auto or vllm"
+                "num_speculative_tokens is modelled under vLLM's rules alone: scheduler must be auto or vllm, and "
+                "enable_mixed_chunk true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_lie_below_a_cache(self) -> Self:
+        if self.host_cache is not None and not self.enable_prefix_caching:
+            raise ValueError("host_cache keeps what the prefix cache evicts: it needs enable_prefix_caching")
+        if self.preemption_mode == "swap":
+            if self.host_cache is None:
+                raise ValueError(
+                    "preemption_mode swap needs host_cache, the memory that preempted requests are moved to"
+                )
+            rules = self.name if self.scheduler == "auto" else self.scheduler
+            if rules != "vllm" or self.num_speculative_tokens:
+                raise ValueError(
+                    "preemption_mode swap is modelled for the scheduler vllm without num_speculative_tokens; other "
+                    "engines compute again"
+                )
         return self
 
     @model_validator(mode="after")
@@ -157,6 +179,8 @@ class DeploymentSection(Section):
     """Parallel layout of one replica."""
     engine: EngineSection = EngineSection()
     """Engine and its limits."""
+    remote_cache: RemoteCacheSection | None = None
+    """One pool of KV for all replicas, below GPU and host memory; none without it."""
     expert_imbalance: ExpertImbalanceSection = ExpertImbalanceSection()
     """Skew of expert load."""
 
@@ -169,4 +193,10 @@ class DeploymentSection(Section):
                 f"data_parallel_size {layout.data_parallel_size} and "
                 f"pipeline_parallel_size {layout.pipeline_parallel_size}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_pool_lies_below_a_cache(self) -> Self:
+        if self.remote_cache is not None and not self.engine.enable_prefix_caching:
+            raise ValueError("remote_cache keeps what prefix caches evict: it needs engine.enable_prefix_caching")
         return self

@@ -15,6 +15,7 @@ from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
 from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
+from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -98,6 +99,8 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         record_requests=run.record_requests,
         tenant_limits=tenant_limits(scenario, tuple(mix.parts) if mix is not None else ()),
         prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
+        host=host_plan(scenario, planned),
+        remote=remote_plan(scenario, planned),
     )
 
 

@@ -11,6 +11,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
 from sim.simulation.faults import RESTART_PARTS
+from sim.simulation.tiers import unused_rows
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
@@ -27,7 +28,7 @@ def assumed_inputs(scenario: Scenario, built: Built, money: Money) -> tuple[Assu
 
 def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str, Fact]]:
     yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
-    yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
+    yield from _rows("nodes", node_of(scenario), without=(*LAYOUT_ONLY, *unused_rows(scenario)))
     yield from _engine(scenario)
     speculation = built.planned.speculation
     if speculation.fact is not None:

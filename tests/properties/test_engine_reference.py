@@ -22,7 +22,7 @@ def assert_agrees(case: Case) -> None:
         warmup_s=0.0,
     )
     outcome = replace(case, plan=plan, concurrency=None).run()
-    reference = Reference(plan.limits, case.law)
+    reference = Reference(plan.limits, case.law, host=plan.host, remote=plan.remote)
     reference.run(list(case.draws()))
     totals, record = outcome.record.totals, outcome.record
 
@@ -40,6 +40,7 @@ def assert_agrees(case: Case) -> None:
     assert record.kv_peak_tokens == reference.kv_peak_tokens
     assert totals.prefilled_tokens == reference.prefilled_tokens
     assert totals.cached_prompt_tokens == reference.hit_tokens
+    assert (totals.host_tokens, totals.remote_tokens) == (reference.host_tokens, reference.remote_tokens)
     assert totals.evicted_tokens == reference.evicted_blocks * plan.limits.block_size
 
 
@@ -111,6 +112,23 @@ def test_agrees_under_the_rules_of_every_engine_in_a_roomy_pool(case: Case) -> N
 def test_agrees_under_the_rules_of_every_engine_with_prefix_caching(case: Case) -> None:
     """The same where the cache fights for room."""
     assert_agrees(case)
+
+
+@given(cases(caching=True, tiers=True), cases(caching=True, tight=True, tiers=True))
+@settings(max_examples=100)
+def test_agrees_with_tiers_below_the_cache(roomy: Case, tight: Case) -> None:
+    """The same, and tokens fetched from each tier, with host memory, a remote pool, and swap."""
+    for case in (roomy, tight):
+        assert_agrees(case)
+
+
+@pytest.mark.long
+@given(cases(caching=True, tiers=True), cases(caching=True, tight=True, tiers=True))
+@settings(max_examples=1500)
+def test_agrees_with_tiers_at_length(roomy: Case, tight: Case) -> None:
+    """The same over many more clusters with tiers."""
+    for case in (roomy, tight):
+        assert_agrees(case)
 
 
 @pytest.mark.long
