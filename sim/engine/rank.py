@@ -291,6 +291,9 @@ class Rank:
             request.state = State.PREFILL
             request.fetch = None
             lane.prefilling.append(request)
+            if len(lane.prefilling) > 1:  # oldest first, and it may have been admitted before the others
+                place = {running: index for index, running in enumerate(self.running)}
+                lane.prefilling.sort(key=place.__getitem__)
             self.prefills += 1
         return lane
 
