@@ -315,7 +315,7 @@ class Reference:
         return chunk
 
     def more_blocks(self, job: Job, chunk: int) -> int:
-        return -(-(job.stored + chunk) // self.limits.block_size) - job.blocks
+        return max(0, -(-(job.stored + chunk) // self.limits.block_size) - job.blocks)
 
     def take(self, job: Job, chunk: int) -> None:
         job.blocks += self.more_blocks(job, chunk)

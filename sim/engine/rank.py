@@ -305,7 +305,8 @@ class Rank:
         )
 
     def _blocks_for(self, request: Request, chunk: int) -> int:
-        return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks
+        """Blocks that a chunk takes; none where the request holds all since it fetched."""
+        return max(0, -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks)
 
     def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         self.blocks.take(need)
