@@ -280,7 +280,7 @@ class Reference:
             stored = len(found) * self.limits.block_size
             chunk = min(job.target - stored, budget[lane])
             fetch = (0, 0) if rank.tiers is None else rank.tiers.find(job, len(found), self.sought(job), self.now)
-            needed = -(-(job.target - stored if any(fetch) else chunk) // self.limits.block_size)
+            needed = -(-(chunk if rank.tiers is None else job.target - stored) // self.limits.block_size)
             if self.limits.scheduler_reserve_full_isl:
                 under_way = [other for other in rank.running if other.state == "prefill"]
                 needed = -(-(job.target - stored) // self.limits.block_size)

@@ -233,10 +233,11 @@ class Rank:
                 continue
             chunk = min(chunk, lane.budget_tokens)
             need = -(-chunk // blocks.block_size)  # what it finds ends with a block
-            whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
+            # What others put into a pool must not let in who was kept out: spans of steps do not look there
+            whole = -(-request.target_tokens // blocks.block_size) - found if reserve or source is not None else need
             if whole > room:
                 return
-            room -= whole
+            room -= whole if reserve else need
             if source is not None:
                 source.forget(request)
             if cache is not None:
