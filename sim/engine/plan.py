@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sim.engine.pools import DecodePool
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill"]
 RouterPolicy = Literal["round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "session_sticky"]
@@ -116,7 +119,10 @@ class ServiceLevel:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """Everything about one run but the workload and the step law."""
+    """Everything about one run but the workload and the step law.
+
+    With a `decode` pool, `limits`, `replicas` and `nodes_per_replica` are those of the replicas that prefill.
+    """
 
     limits: EngineLimits
     replicas: int
@@ -131,3 +137,4 @@ class ClusterPlan:
     max_requests: int | None = None
     record_requests: bool = False
     coalesce: bool = True
+    decode: DecodePool | None = None

@@ -107,6 +107,10 @@ class Rank:
         self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
+    def rested(self) -> None:
+        """Time has passed without a step: who was put back in the batch that came to nothing may return."""
+        self._preempted_step = -1
+
     def settle(self, now_s: float) -> None:
         """Book the time in the queue up to now."""
         waiting_s = 0.0

@@ -42,6 +42,8 @@ class Replica:
     step : index of the next step (or of the first step of the span under way).
     """
 
+    rank_type = Rank
+
     def __init__(
         self,
         env: Environment,
@@ -63,13 +65,15 @@ class Replica:
         self._law = law
         self._record = record
         self._totals = record.totals
+        self._gaps = record.gaps
         self._finished = finished
         self._coalesce = coalesce
         self.caching = shared is not None
         self._pipelined = limits.pipeline_parallel_size > 1
         table = DecodeTable(law, limits.max_num_seqs)
         cap = law.attention_cap_tokens
-        self.ranks = [Rank(limits, table, cap, self.held, record, shared) for _ in range(limits.data_parallel_size)]
+        ranks = limits.data_parallel_size
+        self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared) for _ in range(ranks)]
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
@@ -263,7 +267,7 @@ class Replica:
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
         if decoding:
-            self._record.gaps(first, slope, steps, decoding)
+            self._gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
@@ -303,8 +307,12 @@ class Replica:
             rank.give(request, step)
             self._complete(rank, request, now)
             return
+        self._decode(rank, lane, request, step, stored)
+
+    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int, stored: int) -> None:
+        """Let a request whose `stored` tokens lie in its blocks decode from `step` on."""
         request.state = State.DECODE
-        finish = step + left  # boundary at which the last token is out
+        finish = step + request.output_tokens - request.generated  # boundary at which the last token is out
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
@@ -395,8 +403,7 @@ class Replica:
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
-            self._stepping = False
+            self._rest(now)
             return
         if self._pipelined:
             total_tokens = self._fullest_slot_tokens()
@@ -412,6 +419,11 @@ class Replica:
                 duration_s = span_seconds(steps, duration_s, slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
+
+    def _rest(self, now: float) -> None:  # noqa: ARG002 - for replicas that rest with requests
+        """Nothing is left to compute."""
+        assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
+        self._stepping = False
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, prompt tokens) of a step with prompt chunks."""

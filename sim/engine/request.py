@@ -20,12 +20,13 @@ class State(IntEnum):
 
     BACKOFF = 0
     WAITING = 1
-    PREFILL = 2
-    DECODE = 3
-    COMPLETED = 4
-    FAILED = 5
-    REFUSED = 6
-    ABANDONED = 7
+    FETCH = 2
+    PREFILL = 3
+    DECODE = 4
+    COMPLETED = 5
+    FAILED = 6
+    REFUSED = 7
+    ABANDONED = 8
 
 
 class Request:

@@ -1,0 +1,169 @@
+"""A replica that only decodes: its ranks have KV sent to them by the prefill pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.engine.decode_rank import DecodeRank
+from sim.engine.pools import DecodePool
+from sim.engine.replica import Replica
+from sim.engine.request import Request, State
+
+if TYPE_CHECKING:
+    from sim.engine.handover import Handover
+    from sim.engine.pool_totals import PoolTotals
+
+
+class DecodeReplica(Replica):
+    """A replica of the decode pool; `connect` it before it gets work.
+
+    Attributes
+    ----------
+    peak_tokens : most tokens stored at a step boundary since the warm-up.
+    arriving : requests whose KV is complete, with their epochs; they decode from the next step boundary on.
+    """
+
+    rank_type = DecodeRank
+    handover: Handover
+    pool: PoolTotals
+
+    def connect(self, handover: Handover, pool: PoolTotals, plan: DecodePool) -> None:
+        """Say who sends KV, and where time is counted."""
+        self.handover = handover
+        self.pool = pool
+        self.peak_tokens = 0
+        self.arriving: list[tuple[Request, int]] = []
+        self._late_s: list[float] = []
+        self._gaps = self._gaps_of_the_late
+        for rank in self.decode_ranks():
+            rank.reserve_blocks = -(-plan.num_reserved_decode_tokens // plan.limits.block_size)
+            rank.fetch = handover.fetch
+
+    def decode_ranks(self) -> list[DecodeRank]:
+        """Its ranks, by their own type."""
+        return [rank for rank in self.ranks if isinstance(rank, DecodeRank)]
+
+    # ---- from outside -------------------------------------------------------------------------------------------
+
+    def current_step(self) -> int:
+        """The step under way, or the next one."""
+        return self._current_step()
+
+    def take(self, request: Request, rank: DecodeRank, now: float) -> None:
+        """Queue a request at a rank; it may be given blocks at the next step boundary."""
+        self.outstanding += 1
+        first = rank.enqueue(request, now)
+        if not self._stepping:
+            self._begin(now)
+        elif first and self._planned > 1:
+            self._cut()
+
+    def arrived(self, request: Request, now: float) -> None:
+        """The KV of a request is complete; it decodes from the next step boundary on."""
+        self.arriving.append((request, request.epoch))
+        self._look_again(now)
+
+    def forget(self, request: Request) -> None:
+        """Drop a request now, because its KV is lost at the other end; it does not decode yet."""
+        now = self.env.now
+        assert request.rank is not None
+        if request in self._cancelled:
+            self._cancelled.remove(request)
+        self.outstanding -= 1
+        request.rank.remove(request, self._current_step(), now)
+        self._look_again(now)
+
+    def cancel(self, request: Request) -> None:
+        """Drop a request at the next step boundary, which is now where nothing is computed."""
+        super().cancel(request)
+        if not self._stepping:
+            self._begin(self.env.now)
+
+    def kill(self) -> list[Request]:
+        """Die: all requests here are lost, those that wait for room or for their KV too."""
+        self.settle()
+        for rank in self.ranks:
+            for request in (*rank.running, *rank.waiting):
+                if request.state is not State.DECODE:
+                    self.handover.release(request, transferred=False)
+        lost = super().kill()
+        self.arriving.clear()
+        self._late_s.clear()
+        self.handover.died(self)
+        return lost
+
+    def revive(self) -> None:
+        """Serve again, and take requests that found no decode replica."""
+        super().revive()
+        self.handover.place_waiting()
+
+    def settle(self) -> None:
+        """Account for the time up to now, in the queues of a resting replica too."""
+        totals, pool = self._totals, self.pool
+        before, counted = totals.kv_token_s, pool.decode_kv_token_s
+        if not self._stepping and self.up:
+            for rank in self.ranks:
+                rank.settle(self.env.now)
+        super().settle()
+        pool.decode_kv_token_s = counted + totals.kv_token_s - before
+
+    # ---- the step loop ------------------------------------------------------------------------------------------
+
+    def _look_again(self, now: float) -> None:
+        """Form a batch at the next step boundary, whatever was planned."""
+        if not self._stepping:
+            self._begin(now)
+        elif self._planned > 1:
+            self._cut()
+
+    def _spend(self, now: float) -> None:
+        self.pool.decode_busy_s += now - self._mark_s
+        super()._spend(now)
+
+    def _account(self, steps: int) -> None:
+        before = self._totals.kv_token_s
+        super()._account(steps)
+        self.pool.decode_kv_token_s += self._totals.kv_token_s - before
+        self.peak_tokens = max(self.peak_tokens, self.held.cached_tokens)
+
+    def _gaps_of_the_late(self, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
+        """Gaps between tokens; of requests that just joined, the first gap began with their last token."""
+        record, late_s = self._record, self._late_s
+        if not late_s:
+            record.gaps(first_s, slope_s, steps, decoding)
+            return
+        self._late_s = []
+        for wait_s in late_s:
+            record.gap(wait_s + first_s)
+        if decoding > len(late_s):
+            record.gaps(first_s, slope_s, 1, decoding - len(late_s))
+        if steps > 1:
+            record.gaps(first_s + slope_s, slope_s, steps - 1, decoding)
+
+    def _plan(self, now: float) -> None:
+        """Let those decode whose KV has arrived, then form the batch; who was preempted goes back."""
+        joined, self.arriving = [pair for pair in self.arriving if pair[0].epoch == pair[1]], []
+        for request, _ in joined:
+            rank = request.rank
+            assert rank is not None
+            self.held.cached_tokens += request.target_tokens
+            lane = min(rank.lanes, key=lambda lane: lane.seqs)
+            self._decode(rank, lane, request, self.step, request.target_tokens)
+        super()._plan(now)
+        self._late_s = [now - request.last_token_s for request, epoch in joined if request.epoch == epoch]
+        for rank in self.decode_ranks():
+            if rank.sent_back:
+                sent_back, rank.sent_back = rank.sent_back, []
+                self.outstanding -= len(sent_back)
+                for request in sent_back:
+                    self.handover.send_back(request, now)
+
+    def _rest(self, now: float) -> None:  # noqa: ARG002
+        assert all(rank.running or not rank.waiting for rank in self.ranks), "an empty rank admits any request"
+        self._stepping = False
+
+    def _withdraw(self, request: Request, now: float) -> None:
+        """Give a request up; KV that was kept for it elsewhere is of no use any more."""
+        if request.state is not State.DECODE:
+            self.handover.release(request, transferred=False)
+        super()._withdraw(request, now)
