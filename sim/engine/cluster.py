@@ -16,7 +16,7 @@ from sim.engine.decode_replica import DecodeReplica
 from sim.engine.fleet import Fleet
 from sim.engine.handover import Handover
 from sim.engine.identities import check_identities
-from sim.engine.plan import ClusterPlan, EngineLimits
+from sim.engine.plan import ClusterPlan
 from sim.engine.pool_totals import PoolOutcome
 from sim.engine.pools import DecodePool
 from sim.engine.prefill_replica import PrefillReplica
@@ -95,7 +95,7 @@ class Cluster:
             plan.client,
             record,
             load.draws,
-            min(limits.longest_request_tokens for limits in _limits(plan)),
+            plan.longest_request_tokens,
             self._done,
             load.concurrency,
             load.think_s,
@@ -238,7 +238,3 @@ class Cluster:
         if self.handover is not None:
             here += self.handover.waiting
         return sum(now - request.arrival_s for request in here)
-
-
-def _limits(plan: ClusterPlan) -> tuple[EngineLimits, ...]:
-    return (plan.limits,) if plan.decode is None else (plan.limits, plan.decode.limits)

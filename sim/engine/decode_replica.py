@@ -161,6 +161,8 @@ class DecodeReplica(Replica):
     def _rest(self, now: float) -> None:  # noqa: ARG002
         assert all(rank.running or not rank.waiting for rank in self.ranks), "an empty rank admits any request"
         self._stepping = False
+        for rank in self.ranks:
+            rank.rested()
 
     def _withdraw(self, request: Request, now: float) -> None:
         """Give a request up; KV that was kept for it elsewhere is of no use any more."""

@@ -138,3 +138,9 @@ class ClusterPlan:
     record_requests: bool = False
     coalesce: bool = True
     decode: DecodePool | None = None
+
+    @property
+    def longest_request_tokens(self) -> int:
+        """Longest request that can be served: both pools must hold it."""
+        longest = self.limits.longest_request_tokens
+        return longest if self.decode is None else min(longest, self.decode.limits.longest_request_tokens)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
+from sim.engine.pools import DecodePool
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import kv_cache_dtype, node_of
-from sim.simulation.faults import fault_plan
-from sim.simulation.memory import Planned, plan
+from sim.simulation.faults import fault_plan, restart_parts
+from sim.simulation.memory import Planned
+from sim.simulation.roles import Role, nodes_in_service, roles_of
+from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -19,12 +22,17 @@ from sim.workload.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A scenario, resolved: memory plan, step law, cluster, workload."""
+    """A scenario, resolved: memory plan, step law, cluster, workload.
+
+    With two pools, `planned` and `law` are those of the prefill pool, and those of the decode pool stand beside them.
+    """
 
     planned: Planned
     law: KernelStepLaw
     cluster: ClusterPlan
     workload: Workload
+    decode_planned: Planned | None = None
+    decode_law: KernelStepLaw | None = None
 
 
 def build(scenario: Scenario) -> Built:
@@ -34,8 +42,26 @@ def build(scenario: Scenario) -> Built:
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
-    planned = plan(scenario)
-    return Built(planned, law_of(scenario, planned), cluster_plan(scenario, planned), workload_of(scenario))
+    first, *others = roles_of(scenario)
+    law, workload = law_of(first.scenario, first.planned), workload_of(scenario)
+    if not others:
+        return Built(first.planned, law, cluster_plan(scenario, first.planned), workload)
+    decode = others[0]
+    pool = decode_pool(scenario, first, decode)
+    cluster = replace(cluster_plan(first.scenario, first.planned, nodes_in_service(scenario)), decode=pool)
+    return Built(first.planned, law, cluster, workload, decode.planned, law_of(decode.scenario, decode.planned))
+
+
+def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
+    """The decode pool of a disaggregated scenario."""
+    return DecodePool(
+        limits=limits_of(decode.scenario, decode.planned),
+        replicas=decode.replicas,
+        nodes_per_replica=decode.planned.layout.num_nodes,
+        transfer=transfer_plan(scenario, prefill.planned, decode.planned),
+        restart_s=sum(restart_parts(decode.scenario, decode.planned).values()),
+        num_reserved_decode_tokens=reserved_decode_tokens(scenario),
+    )
 
 
 def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
@@ -54,8 +80,13 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
     )
 
 
-def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
-    """Limits, policies and faults of the cluster."""
+def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None) -> ClusterPlan:
+    """Limits, policies and faults of the cluster.
+
+    Parameters
+    ----------
+    nodes : in service, where there are others than those of `planned`.
+    """
     deployment, run = scenario.deployment, scenario.run
     return ClusterPlan(
         limits=limits_of(scenario, planned),
@@ -66,7 +97,7 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         warmup_s=run.warmup_s,
         router=scenario.router.policy,
         client=client_policy(scenario),
-        faults=fault_plan(scenario, planned),
+        faults=fault_plan(scenario, planned, nodes),
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,

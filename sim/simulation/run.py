@@ -31,7 +31,7 @@ def run_replication(scenario: Scenario, replication: int, progress: Callable[[fl
 def run_built(built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
     """The same for a scenario that is already built."""
     streams = Streams(seed, replication)
-    return Cluster(built.cluster, built.law, load(built.workload, streams), streams).run(progress)
+    return Cluster(built.cluster, built.law, load(built.workload, streams), streams, built.decode_law).run(progress)
 
 
 def load(workload: Workload, streams: Streams) -> Load:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from sim.catalog import models
 from sim.catalog.tables import Fact, table
+from sim.scenario.disaggregation import DisaggregationSection
 from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
 from sim.simulation.faults import RESTART_PARTS
+from sim.simulation.roles import roles_of
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
@@ -28,8 +30,12 @@ def assumed_inputs(scenario: Scenario, built: Built, money: Money) -> tuple[Assu
 def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str, Fact]]:
     yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
     yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
-    yield from _engine(scenario)
-    for kernel in assumed_kernels(built.law):
+    for role in roles_of(scenario):
+        yield from _engine(role.scenario)
+    if scenario.deployment.disaggregation is not None:
+        yield from _transfer(scenario.deployment.disaggregation)
+    laws = [law for law in (built.law, built.decode_law) if law is not None]
+    for kernel in dict.fromkeys(kernel for law in laws for kernel in assumed_kernels(law)):
         yield from _rows("kernels", kernel, without=("family",))
     if built.law.inputs.imbalance.assumed and built.planned.spec.num_experts:
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
@@ -60,6 +66,18 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         "host_overhead_ms": engine.host_overhead_ms is None,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
+
+
+def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
+    """What the scenario leaves open of KV between two pools."""
+    transfer = pools.transfer
+    open_keys = {
+        "kv_transfer_efficiency_frac": transfer.bandwidth_efficiency_frac is None,
+        "kv_transfer_latency_ms": transfer.latency_ms is None,
+        "num_reserved_decode_tokens": pools.num_reserved_decode_tokens is None,
+    }
+    wanted = tuple(key for key, is_open in open_keys.items() if is_open) or ("",)
+    yield from _rows("engines", pools.decode.engine.name, only=wanted)
 
 
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:

@@ -21,6 +21,7 @@ COUNTS_AND_PURE = {
     "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
     "affinity_guard", "clients",
     "without_largest",
+    "num_reserved_decode_tokens",
     # pure numbers by their field's name
     "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
     "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
