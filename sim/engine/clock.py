@@ -5,7 +5,7 @@ At one instant things happen in this order, whatever the order in which they wer
 1. the end of the horizon (SimPy's `run(until=...)`),
 2. faults, repairs and restarts (SimPy processes, priority 1),
 3. the end of the warm-up,
-4. clients: arrivals, retries, timeouts,
+4. clients: arrivals, retries, timeouts; transfers of KV that are over,
 5. step boundaries of replicas,
 6. the end of a run whose load has run out.
 

@@ -23,7 +23,7 @@ from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 
-Fetch = Callable[[Request, float], None]
+Send = Callable[[Request, float], None]
 
 
 class DecodeRank(Rank):
@@ -32,13 +32,13 @@ class DecodeRank(Rank):
     Attributes
     ----------
     reserve_blocks : blocks kept free for each request that it holds.
-    fetch : called with each request that was given its blocks, and the time.
+    send : called with each request that was given its blocks, and the time.
     promised : blocks that the requests in the queue ask for.
     sent_back : requests preempted in the batch being formed, to be prefilled again.
     waited_s : requests in the queue x seconds, as far as booked.
     """
 
-    __slots__ = ("fetch", "promised", "reserve_blocks", "sent_back", "waited_s")
+    __slots__ = ("promised", "reserve_blocks", "send", "sent_back", "waited_s")
 
     def __init__(
         self,
@@ -48,10 +48,11 @@ class DecodeRank(Rank):
         held: Held,
         record: Recorder,
         shared: Shared | None = None,
+        wake: Callable[[Rank, Request, int], None] | None = None,
     ) -> None:
-        super().__init__(limits, table, cap_tokens, held, record, shared)
+        super().__init__(limits, table, cap_tokens, held, record, shared, wake)
         self.reserve_blocks = self.promised = 0
-        self.fetch: Fetch = _nobody
+        self.send: Send = _nobody
         self.sent_back: list[Request] = []
         self.waited_s = 0.0
 
@@ -98,7 +99,7 @@ class DecodeRank(Rank):
             request.blocks = need
             blocks.take(need)
             running[request] = None
-            self.fetch(request, now_s)
+            self.send(request, now_s)
 
     def drop(self, request: Request, step: int) -> None:
         """Take a running request out and free its blocks; KV on its way arrives in vain."""

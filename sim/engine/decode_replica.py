@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sim.engine.decode_rank import DecodeRank
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from sim.engine.handover import Handover
     from sim.engine.pool_totals import PoolTotals
 
+_seqs = attrgetter("seqs")
+
 
 class DecodeReplica(Replica):
     """A replica of the decode pool; `connect` it before it gets work.
@@ -20,7 +23,6 @@ class DecodeReplica(Replica):
     Attributes
     ----------
     peak_tokens : most tokens stored at a step boundary since the warm-up.
-    arriving : requests whose KV is complete, with their epochs; they decode from the next step boundary on.
     """
 
     rank_type = DecodeRank
@@ -32,12 +34,12 @@ class DecodeReplica(Replica):
         self.handover = handover
         self.pool = pool
         self.peak_tokens = 0
-        self.arriving: list[tuple[Request, int]] = []
+        self._joined: list[tuple[Request, int]] = []
         self._late_s: list[float] = []
         self._gaps = self._gaps_of_the_late
         for rank in self.decode_ranks():
             rank.reserve_blocks = -(-plan.num_reserved_decode_tokens // plan.limits.block_size)
-            rank.fetch = handover.fetch
+            rank.send = handover.send
 
     def decode_ranks(self) -> list[DecodeRank]:
         """Its ranks, by their own type."""
@@ -52,16 +54,18 @@ class DecodeReplica(Replica):
     def take(self, request: Request, rank: DecodeRank, now: float) -> None:
         """Queue a request at a rank; it may be given blocks at the next step boundary."""
         self.outstanding += 1
-        first = rank.enqueue(request, now)
-        if not self._stepping:
-            self._begin(now)
-        elif first and self._planned > 1:
-            self._cut()
+        if rank.enqueue(request, now) or not self._stepping:
+            self._wake()
 
-    def arrived(self, request: Request, now: float) -> None:
+    def arrived(self, request: Request) -> None:
         """The KV of a request is complete; it decodes from the next step boundary on."""
-        self.arriving.append((request, request.epoch))
-        self._look_again(now)
+        assert request.rank is not None
+        self._arrived(request.rank, request, request.epoch)
+
+    @property
+    def complete(self) -> list[Request]:
+        """Requests whose KV is complete, and who wait for the step boundary."""
+        return [request for _, request, epoch in self._landed if request.epoch == epoch]
 
     def forget(self, request: Request) -> None:
         """Drop a request now, because its KV is lost at the other end; it does not decode yet."""
@@ -71,13 +75,7 @@ class DecodeReplica(Replica):
             self._cancelled.remove(request)
         self.outstanding -= 1
         request.rank.remove(request, self._current_step(), now)
-        self._look_again(now)
-
-    def cancel(self, request: Request) -> None:
-        """Drop a request at the next step boundary, which is now where nothing is computed."""
-        super().cancel(request)
-        if not self._stepping:
-            self._begin(self.env.now)
+        self._wake()
 
     def kill(self) -> list[Request]:
         """Die: all requests here are lost, those that wait for room or for their KV too."""
@@ -87,7 +85,6 @@ class DecodeReplica(Replica):
                 if request.state is not State.DECODE:
                     self.handover.release(request, transferred=False)
         lost = super().kill()
-        self.arriving.clear()
         self._late_s.clear()
         self.handover.died(self)
         return lost
@@ -98,23 +95,13 @@ class DecodeReplica(Replica):
         self.handover.place_waiting()
 
     def settle(self) -> None:
-        """Account for the time up to now, in the queues of a resting replica too."""
+        """Account for the time up to now."""
         totals, pool = self._totals, self.pool
         before, counted = totals.kv_token_s, pool.decode_kv_token_s
-        if not self._stepping and self.up:
-            for rank in self.ranks:
-                rank.settle(self.env.now)
         super().settle()
         pool.decode_kv_token_s = counted + totals.kv_token_s - before
 
     # ---- the step loop ------------------------------------------------------------------------------------------
-
-    def _look_again(self, now: float) -> None:
-        """Form a batch at the next step boundary, whatever was planned."""
-        if not self._stepping:
-            self._begin(now)
-        elif self._planned > 1:
-            self._cut()
 
     def _spend(self, now: float) -> None:
         self.pool.decode_busy_s += now - self._mark_s
@@ -140,16 +127,19 @@ class DecodeReplica(Replica):
         if steps > 1:
             record.gaps(first_s + slope_s, slope_s, steps - 1, decoding)
 
+    def _land(self, step: int) -> None:
+        """Requests whose KV is complete decode from here."""
+        landed, self._landed = self._landed, []
+        for rank, request, epoch in landed:
+            if request.epoch == epoch:
+                self.held.cached_tokens += request.target_tokens
+                self._decode(rank, min(rank.lanes, key=_seqs), request, step)
+                self._joined.append((request, epoch))
+
     def _plan(self, now: float) -> None:
-        """Let those decode whose KV has arrived, then form the batch; who was preempted goes back."""
-        joined, self.arriving = [pair for pair in self.arriving if pair[0].epoch == pair[1]], []
-        for request, _ in joined:
-            rank = request.rank
-            assert rank is not None
-            self.held.cached_tokens += request.target_tokens
-            lane = min(rank.lanes, key=lambda lane: lane.seqs)
-            self._decode(rank, lane, request, self.step, request.target_tokens)
+        """Form the batch of the next step; who was preempted goes back to be prefilled."""
         super()._plan(now)
+        joined, self._joined = self._joined, []
         self._late_s = [now - request.last_token_s for request, epoch in joined if request.epoch == epoch]
         for rank in self.decode_ranks():
             if rank.sent_back:
@@ -158,7 +148,7 @@ class DecodeReplica(Replica):
                 for request in sent_back:
                     self.handover.send_back(request, now)
 
-    def _rest(self, now: float) -> None:  # noqa: ARG002
+    def _rest(self) -> None:
         assert all(rank.running or not rank.waiting for rank in self.ranks), "an empty rank admits any request"
         self._stepping = False
         for rank in self.ranks:

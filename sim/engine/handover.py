@@ -12,17 +12,16 @@ along whose KV it keeps, a decode replica all that were sent to it; their client
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from functools import partial
 
-from simpy import Environment, Event
+from simpy import Environment
 
-from sim.engine.clock import CLIENT, call_later
 from sim.engine.decode_rank import DecodeRank
 from sim.engine.decode_replica import DecodeReplica
+from sim.engine.link import Link, call_at
 from sim.engine.path import Again
 from sim.engine.pool_totals import PoolOutcome, PoolTotals
 from sim.engine.pools import DecodePool
-from sim.engine.port import Port
 from sim.engine.prefill_replica import PrefillReplica
 from sim.engine.rank import Rank
 from sim.engine.recorder import Recorder
@@ -71,13 +70,10 @@ class Handover:
             record.histograms[name] = BufferedHistogram()
         self._decode_wait = record.histograms[DECODE_WAIT].pending
         self._transfer_s = record.histograms[TRANSFER].pending
-        transfer = plan.transfer
-        self._send: dict[Rank, Port] = {
-            rank: Port(transfer.send_bytes_per_s) for replica in prefill for rank in replica.ranks
-        }
-        self._receive: dict[Rank, Port] = {
-            rank: Port(transfer.receive_bytes_per_s) for replica in decode for rank in replica.ranks
-        }
+        self._links: dict[Rank, Link] = {}
+        self._lost_s = {"send": 0.0, "receive": 0.0}
+        for replica in (*prefill, *decode):
+            self._connect(replica)
         for sender in prefill:
             sender.connect(self, self.pool)
         for receiver in decode:
@@ -120,18 +116,16 @@ class Handover:
         for request in waiting:
             self._place(request, self._env.now)
 
-    def fetch(self, request: Request, now: float) -> None:
+    def send(self, request: Request, now: float) -> None:
         """A decode rank has given a request its blocks: send its KV there."""
         hold = self._keeper[request].holds[request]
         hold.reserved_s = now
         assert request.rank is not None
-        plan = self._transfer
-        size = plan.bytes_per_sequence + plan.bytes_per_token * hold.tokens
-        over_s = max(self._send[hold.rank].book(now, size), self._receive[request.rank].book(now, size))
-        call_later(self._env, over_s + plan.latency_s - now, CLIENT, self._there, (request, request.epoch, size))
+        size = self._transfer.bytes_per_sequence + self._transfer.bytes_per_token * hold.tokens
+        over_s = max(self._links[hold.rank].send(size), self._links[request.rank].send(size))
+        call_at(self._env, over_s, partial(self._there, request, request.epoch, size))
 
-    def _there(self, event: Event) -> None:
-        request, epoch, size = cast("tuple[Request, int, float]", event.value)
+    def _there(self, request: Request, epoch: int, size: float) -> None:
         if request.epoch != epoch:
             self.pool.aborted += 1
             return
@@ -146,7 +140,7 @@ class Handover:
         self.release(request, transferred=True)
         replica = request.replica
         assert isinstance(replica, DecodeReplica)
-        replica.arrived(request, now)
+        replica.arrived(request)
 
     def release(self, request: Request, *, transferred: bool) -> None:
         """The KV of a request is not needed any more at the rank that computed it."""
@@ -163,11 +157,23 @@ class Handover:
         assert isinstance(replica, DecodeReplica)
         replica.forget(request)
 
+    def _connect(self, replica: Replica) -> None:
+        """Give the ranks of a replica their cards, with nothing on its way."""
+        plan = self._transfer
+        rate = plan.send_bytes_per_s if isinstance(replica, PrefillReplica) else plan.receive_bytes_per_s
+        for rank in replica.ranks:
+            self._links[rank] = Link(self._env, rate, plan.latency_s)
+
     def died(self, replica: Replica) -> None:
         """A replica died: nothing more goes through its cards."""
-        ports = self._send if isinstance(replica, PrefillReplica) else self._receive
-        for rank in replica.ranks:
-            ports[rank].clear(self._env.now)
+        way = "send" if isinstance(replica, PrefillReplica) else "receive"
+        self._lost_s[way] += self._used_s([replica])
+        self._connect(replica)
+
+    def _used_s(self, replicas: Sequence[Replica]) -> float:
+        """Seconds in which the cards of ranks carried KV until now."""
+        links = [self._links[rank] for replica in replicas for rank in replica.ranks]
+        return sum(link.busy_s - link.backlog_s for link in links)
 
     def send_back(self, request: Request, now: float) -> None:
         """A decoding request lost its KV for lack of room: it is prefilled again, before those that wait."""
@@ -187,9 +193,9 @@ class Handover:
 
     def settle(self, prefill_down_s: float, decode_down_s: float) -> None:
         """Bring the counters up to now; the replicas are settled."""
-        now, pool = self._env.now, self.pool
-        pool.send_s = sum(port.busy_s(now) for port in self._send.values())
-        pool.receive_s = sum(port.busy_s(now) for port in self._receive.values())
+        pool = self.pool
+        pool.send_s = self._lost_s["send"] + self._used_s(self._prefill)
+        pool.receive_s = self._lost_s["receive"] + self._used_s(self._decode)
         pool.prefill_down_s, pool.decode_down_s = prefill_down_s, decode_down_s
         pool.decode_waiting_s = sum(rank.waited_s for replica in self._decode for rank in replica.decode_ranks())
 
@@ -225,9 +231,9 @@ class Handover:
         kept = {request for replica in self._prefill for request in replica.holds}
         wanted = set(self._waiting)
         for replica in self._decode:
-            pending = {request for request, epoch in replica.arriving if request.epoch == epoch}
+            complete = set(replica.complete)
             here = (request for rank in replica.ranks for request in (*rank.running, *rank.waiting))
-            wanted |= {request for request in here if request.state is not State.DECODE and request not in pending}
+            wanted |= {request for request in here if request.state is not State.DECODE and request not in complete}
         if kept != wanted or kept != set(self._keeper):
             raise IdentityError(
                 f"identity does not hold: requests whose KV is kept = requests that wait for it: "

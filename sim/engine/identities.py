@@ -18,9 +18,9 @@ def check_identities(
 
     Requests in = completed + failed + refused + abandoned + unfinished; the integral of the number in the system = the
     sum of (truncated) sojourn times; tokens sampled = delivered + lost + resident; prompt tokens computed = kept +
-    wasted + resident, and those admitted = found in the prefix cache + computed; KV blocks allocated = freed + held +
-    cached, and held = the sum over requests; busy + idle + down =
-    capacity x horizon; histogram counts = requests measured.
+    wasted + resident, and those admitted = found in the prefix cache + fetched + computed; KV blocks allocated =
+    freed + held + cached, and held = the sum over requests; busy + idle + down = capacity x horizon; histogram counts =
+    requests measured.
 
     Raises
     ------
@@ -54,9 +54,13 @@ def check_identities(
     )
     if caches:
         _same(
-            "admitted prompt tokens = found + computed + forgone + to come",
+            "admitted prompt tokens = found + fetched + computed + forgone + to come",
             totals.admitted_prompt_tokens,
-            totals.cached_prompt_tokens + totals.prefilled_tokens + totals.forgone_prompt_tokens + to_come,
+            totals.cached_prompt_tokens
+            + totals.fetched_tokens
+            + totals.prefilled_tokens
+            + totals.forgone_prompt_tokens
+            + to_come,
         )
     _same("KV blocks held = sum over requests", held, blocks)
     _close("Little's law", record.in_system.integral(now_s), record.sojourn_s + unfinished_s)

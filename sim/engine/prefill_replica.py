@@ -70,12 +70,6 @@ class PrefillReplica(Replica):
         assert request.rank is not None
         request.rank.waiting.rotate(1)
 
-    def cancel(self, request: Request) -> None:
-        """Drop a request at the next step boundary, which is now where nothing is computed."""
-        super().cancel(request)
-        if not self._stepping:
-            self._begin(self.env.now)
-
     def kill(self) -> list[Request]:
         """Die: requests whose KV is here are lost too, wherever they wait for it."""
         self.settle()
@@ -105,14 +99,14 @@ class PrefillReplica(Replica):
             if transferred:
                 cache.completed(request, hold.tokens)
             held.cached_tokens -= cache.release(request, hold.tokens, hold.blocks)
-        # the step under way is booked at its end, or the rest at its own, with what is held then
-        gone_s = (before - held.cached_tokens) * (now - self._start_s)
+        # the step under way, or the rest, is booked at its end with what is held then
+        gone_s = (before - held.cached_tokens) * (now - (self._start_s if self._stepping else self._mark_s))
         self._totals.kv_token_s += gone_s
         self.pool.prefill_kv_token_s += gone_s
         rank.load -= 1
         self.outstanding -= 1
         if not self._stepping and any(rank.waiting for rank in self.ranks):
-            self._begin(now)
+            self._wake()
 
     def book_hold(self, hold: Hold, now: float) -> None:
         """Count the time that a hold has lasted up to now."""
@@ -120,13 +114,9 @@ class PrefillReplica(Replica):
         hold.booked_s = now
 
     def settle(self) -> None:
-        """Account for the time up to now, of a rest with requests too."""
+        """Account for the time up to now, of the KV kept for others too."""
         totals, pool, now = self._totals, self.pool, self.env.now
         before, counted = totals.kv_token_s, pool.prefill_kv_token_s
-        if not self._stepping and self.up:
-            self._book_rest(now)
-            for rank in self.ranks:
-                rank.settle(now)
         super().settle()
         pool.prefill_kv_token_s = counted + totals.kv_token_s - before
         for hold in self.holds.values():
@@ -135,28 +125,23 @@ class PrefillReplica(Replica):
     # ---- the step loop ------------------------------------------------------------------------------------------
 
     def _begin(self, now: float) -> None:
-        before = self._totals.kv_token_s
-        self._book_rest(now)
-        self.pool.prefill_kv_token_s += self._totals.kv_token_s - before
-        self._kv_part_s = 0.0
-        self._stalled = False
         super()._begin(now)
+        self._stalled = False
 
-    def _rest(self, now: float) -> None:
+    def _rest(self) -> None:
         self._stalled = any(rank.waiting for rank in self.ranks)
         assert self.holds or not self._stalled, "requests wait for blocks that nobody will give back"
         self._stepping = False
-        self._start_s = now
         for rank in self.ranks:
             rank.rested()
 
-    def _book_rest(self, now: float) -> None:
-        """Book a rest up to now: what is stored meanwhile, and whether requests wait for room."""
+    def _idle(self, now: float) -> None:
+        """Book a rest up to now, and whether requests wait for room meanwhile."""
+        before = self._totals.kv_token_s
         if self._stalled:
             self.pool.stalled_s += now - self._mark_s
-        part_s = self.held.cached_tokens * (now - self._start_s)
-        self._totals.kv_token_s += part_s - self._kv_part_s
-        self._kv_part_s = part_s
+        super()._idle(now)
+        self.pool.prefill_kv_token_s += self._totals.kv_token_s - before
 
     def _spend(self, now: float) -> None:
         self.pool.prefill_busy_s += now - self._mark_s
@@ -172,12 +157,12 @@ class PrefillReplica(Replica):
         self.peak_tokens = max(self.peak_tokens, stored)
         super()._collect_prefills(now)
 
-    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int, stored: int) -> None:  # noqa: ARG002
+    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int) -> None:  # noqa: ARG002
         """Hand a request over whose first token is out."""
         now = self.env.now
         del rank.running[request]
         request.last_token_s = now
-        self.holds[request] = Hold(self, rank, request, stored, now)
+        self.holds[request] = Hold(self, rank, request, request.target_tokens, now)
         request.blocks = 0
         self.handover.offer(request, now)
 

@@ -97,8 +97,12 @@ class PrefixCache:
         path = request.path or self._shared.path(request)
         return self.tree.match(path.content, (request.target_tokens - 1) // self.block_size)
 
-    def hold(self, request: Request, blocks: int) -> int:
+    def hold(self, request: Request, blocks: int, fetch_tokens: int = 0) -> int:
         """Admit a request that holds from now on the leading blocks that it found.
+
+        Parameters
+        ----------
+        fetch_tokens : tokens after these that come over a link.
 
         Returns
         -------
@@ -112,10 +116,11 @@ class PrefixCache:
         request.computed_tokens = request.hit_tokens = hit_tokens
         request.blocks = blocks
         if path.again_tokens:
-            self._explain(request, path)
+            self._explain(request, path, fetch_tokens)
         elif request.session_id is not None:
             limit = (request.target_tokens - 1) // size
-            self._shared.sessions.explain(request.session_id, path.content, limit, blocks, self, totals)
+            hit = blocks + fetch_tokens // size
+            self._shared.sessions.explain(request.session_id, path.content, limit, hit, self, totals)
         if not blocks:
             return 0
         _, revived = self.tree.extend(path, blocks)
@@ -124,10 +129,10 @@ class PrefixCache:
         pool.cached -= revived
         return revived * size
 
-    def _explain(self, request: Request, path: Path) -> None:
+    def _explain(self, request: Request, path: Path, fetch_tokens: int) -> None:
         """Book what the request had computed before and must compute again."""
         totals = self._totals
-        tokens = max(0, min(path.again_tokens, request.target_tokens) - request.hit_tokens)
+        tokens = max(0, min(path.again_tokens, request.target_tokens) - request.hit_tokens - fetch_tokens)
         path.again_tokens = 0
         if path.again_cause is Again.PREEMPTED:
             totals.recompute_tokens += tokens

@@ -8,8 +8,11 @@ newest running request is preempted and recomputed later; a waiting request neve
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
 from sim.engine.blocks import BlockPool
+from sim.engine.fetch import Fetch, Source
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
@@ -40,11 +43,13 @@ class Rank:
     Attributes
     ----------
     waiting : requests not running, head first.
-    running : requests prefilling or decoding, oldest first (an insertion-ordered set).
+    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set).
     prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
     cache : the prefix cache, or None without one.
+    source : where KV can be fetched from, or None.
+    wake : called with this rank, a request and its epoch when its transfer is over.
     """
 
     __slots__ = (
@@ -60,7 +65,9 @@ class Rank:
         "prefills",
         "running",
         "safe_until",
+        "source",
         "waiting",
+        "wake",
     )
 
     def __init__(
@@ -71,8 +78,11 @@ class Rank:
         held: Held,
         record: Recorder,
         shared: Shared | None = None,
+        wake: Callable[[Rank, Request, int], None] | None = None,
     ) -> None:
         self._limits = limits
+        self.source: Source | None = None
+        self.wake = wake
         self._fcfs = limits.scheduling_policy == "fcfs"
         self._preempted_step = -1
         self.held = held
@@ -196,7 +206,7 @@ class Rank:
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        found = 0
+        source, found = self.source, 0
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
         reserve = self._limits.scheduler_reserve_full_isl
@@ -215,6 +225,13 @@ class Rank:
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
+            if source is not None and (fetch := source.find(request, found)) is not None:
+                need = -(-request.target_tokens // blocks.block_size) - found
+                if need > room:
+                    return
+                room -= need
+                self._fetch(request, fetch, found, need, now_s)
+                continue
             chunk = min(chunk, lane.budget_tokens)
             need = -(-chunk // blocks.block_size)  # what it finds ends with a block
             whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
@@ -232,6 +249,46 @@ class Rank:
             lane.prefilling.append(request)
             self.prefills += 1
             self._chunk(lane, request, chunk, need)
+
+    def _fetch(self, request: Request, fetch: Fetch, found: int, need: int, now_s: float) -> None:
+        """Admit a request that has all its blocks from now on, and waits in none of the lanes for its transfer."""
+        source, wake = self.source, self.wake
+        assert source is not None
+        assert wake is not None
+        if self.cache is not None:
+            self.held.cached_tokens += self.cache.hold(request, found, fetch.tokens)
+        self._dequeue(request, now_s)
+        request.state = State.FETCH
+        request.fetch = fetch
+        if request.scheduled_s < 0.0:
+            request.scheduled_s = now_s
+        self.running[request] = None
+        self.blocks.take(need)
+        request.blocks += need
+        source.start(request, fetch, partial(wake, self, request, request.epoch))
+
+    @property
+    def fetching(self) -> bool:
+        """Whether a request here waits for a transfer."""
+        return any(request.state is State.FETCH for request in self.running)
+
+    def land(self, request: Request, step: int) -> Lane:
+        """The transfer of a request is over: its tokens are there from `step` on; returns the lane that it joins."""
+        fetch, request.fetch = request.fetch, None
+        assert fetch is not None
+        request.computed_tokens += fetch.tokens
+        request.hit_tokens += fetch.tokens
+        self.held.cached_tokens += fetch.tokens
+        self._record.totals.fetched_tokens += fetch.tokens
+        fetch.landed(request)
+        if self.cache is not None:
+            self.store(request, step)
+        lane = request.lane = min(self.lanes, key=_occupancy)
+        if request.computed_tokens < request.target_tokens:
+            request.state = State.PREFILL
+            lane.prefilling.append(request)
+            self.prefills += 1
+        return lane
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
@@ -273,11 +330,15 @@ class Rank:
 
     def drop(self, request: Request, step: int) -> None:
         """Take a running request out of its lane and free its blocks."""
-        lane = request.lane
-        assert lane is not None
         del self.running[request]
         request.epoch += 1
-        held = self.held
+        if request.state is State.FETCH:  # the transfer goes on, but nobody waits for it
+            self.give(request, step)
+            request.blocks = 0
+            request.fetch = None
+            return
+        lane, held = request.lane, self.held
+        assert lane is not None
         if request.state is State.DECODE:
             decoded = step - request.join_step
             stored = request.join_context - 1
@@ -321,6 +382,11 @@ class Rank:
 def _fullness(lane: Lane) -> tuple[bool, int]:
     """Order in which microbatches take new requests: those with budget left first, then the smallest."""
     return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)
+
+
+def _occupancy(lane: Lane) -> int:
+    """Sequences of a microbatch."""
+    return lane.seqs + len(lane.prefilling)
 
 
 def _prefill_left(request: Request) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import chain
 from operator import attrgetter
 
 from simpy import Environment, Event
@@ -23,8 +22,9 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.resident import resident
 from sim.steptime.law import StepLaw
-from sim.steptime.span import span_seconds, steps_until
+from sim.steptime.span import ramp_seconds, span_seconds, steps_until
 
 FAR = 1 << 60
 _load = attrgetter("load")
@@ -72,14 +72,15 @@ class Replica:
         self._pipelined = limits.pipeline_parallel_size > 1
         table = DecodeTable(law, limits.max_num_seqs)
         cap = law.attention_cap_tokens
-        ranks = limits.data_parallel_size
-        self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared) for _ in range(ranks)]
+        size = range(limits.data_parallel_size)
+        self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
         self._cancelled: list[Request] = []
         self._chunked: list[tuple[Rank, Lane]] = []
+        self._landed: list[tuple[Rank, Request, int]] = []
         self._alarm = Alarm(env, BOUNDARY, self._boundary)
         self._stepping = False
         self._prefilling = False
@@ -103,11 +104,8 @@ class Replica:
         else:
             rank = min(ranks, key=_load)
         self.outstanding += 1
-        admissible = rank.enqueue(request, now)
-        if not self._stepping:
-            self._begin(now)
-        elif admissible and self._planned > 1:
-            self._cut()
+        if rank.enqueue(request, now) or not self._stepping:
+            self._wake()
 
     def cancel(self, request: Request) -> None:
         """Drop a request at the next step boundary, because the client gave up; its work is lost.
@@ -115,8 +113,13 @@ class Replica:
         The client hears of it through `finished`, with state BACKOFF, unless the request completes first.
         """
         self._cancelled.append(request)
-        if self._planned > 1:
-            self._cut()
+        self._wake()  # where nothing steps, it waits for a transfer, its own or that of others
+
+    def _arrived(self, rank: Rank, request: Request, epoch: int) -> None:
+        """A transfer is over; its request goes on at the next step boundary, unless it left meanwhile."""
+        if request.epoch == epoch:
+            self._landed.append((rank, request, epoch))
+            self._wake()
 
     def kill(self) -> list[Request]:
         """Die now: the step under way and all KV are lost. Returns the requests that were here."""
@@ -133,6 +136,7 @@ class Replica:
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
+        self._landed.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
@@ -174,8 +178,9 @@ class Replica:
         now, totals = self.env.now, self._record.totals
         if not self._stepping:
             if self.up:
-                totals.idle_s += now - self._mark_s
-                self._mark_s = now
+                self._idle(now)
+                for rank in self.ranks:
+                    rank.settle(now)
             return
         self._spend(now)
         elapsed = now - self._start_s
@@ -198,10 +203,24 @@ class Replica:
     def _begin(self, now: float) -> None:
         """Leave idleness at this instant's step boundary, after all its arrivals."""
         self._stepping = True
-        self._record.totals.idle_s += now - self._mark_s
-        self._mark_s = self._start_s = now
+        self._idle(now)
+        self._start_s = now
         self._planned = 0
         self._alarm.set(now)
+
+    def _wake(self) -> None:
+        """Have a step boundary as soon as possible."""
+        if not self._stepping:
+            self._begin(self.env.now)
+        elif self._planned > 1:
+            self._cut()
+
+    def _idle(self, now: float) -> None:
+        """Book the time since the last mark, during which no step was under way; requests may wait for transfers."""
+        seconds = now - self._mark_s
+        self._mark_s = now
+        self._totals.idle_s += seconds
+        self._totals.kv_token_s += self.held.cached_tokens * seconds
 
     def _cut(self) -> None:
         """End the span under way at the next step boundary."""
@@ -237,6 +256,8 @@ class Replica:
             for request in cancelled:
                 if State.WAITING <= request.state <= State.DECODE:
                     self._withdraw(request, now)
+        if self._landed:
+            self._land(step)
         self._plan(now)
 
     def _spend(self, now: float) -> None:
@@ -261,7 +282,7 @@ class Replica:
             held.cached_tokens += decoding
         else:
             seconds = span_seconds(steps, first, slope)
-            growth_s = decoding * _ramp_seconds(steps, first, slope)
+            growth_s = decoding * ramp_seconds(steps, first, slope)
             totals.emitted_tokens += steps * decoding
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
@@ -292,6 +313,15 @@ class Replica:
                     self._first_token(rank, lane, request, step, now)
         self._chunked.clear()
 
+    def _land(self, step: int) -> None:
+        """Requests whose transfer is over go on: with the rest of their prompt, or decoding where nothing is left."""
+        landed, self._landed = self._landed, []
+        for rank, request, epoch in landed:
+            if request.epoch == epoch:
+                lane = rank.land(request, step)
+                if request.state is State.FETCH:
+                    self._decode(rank, lane, request, step)
+
     def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
         """The token that a completed prefill emits; then the request decodes, if it wants more."""
         self._totals.emitted_tokens += 1
@@ -300,17 +330,16 @@ class Replica:
         else:
             self._record.gap(now - request.last_token_s)
         request.generated += 1
-        left = request.output_tokens - request.generated
-        stored = request.target_tokens
-        if left == 0:
+        if request.generated == request.output_tokens:
             del rank.running[request]
             rank.give(request, step)
             self._complete(rank, request, now)
             return
-        self._decode(rank, lane, request, step, stored)
+        self._decode(rank, lane, request, step)
 
-    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int, stored: int) -> None:
-        """Let a request whose `stored` tokens lie in its blocks decode from `step` on."""
+    def _decode(self, rank: Rank, lane: Lane, request: Request, step: int) -> None:
+        """A request whose tokens are all stored, but the last generated one, decodes from `step` on."""
+        stored = request.target_tokens
         request.state = State.DECODE
         finish = step + request.output_tokens - request.generated  # boundary at which the last token is out
         rank.blocks.advance(step)
@@ -403,7 +432,7 @@ class Replica:
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            self._rest(now)
+            self._rest()
             return
         if self._pipelined:
             total_tokens = self._fullest_slot_tokens()
@@ -420,9 +449,9 @@ class Replica:
         self._planned = steps
         self._alarm.set(now + duration_s)
 
-    def _rest(self, now: float) -> None:  # noqa: ARG002 - for replicas that rest with requests
+    def _rest(self) -> None:
         """Nothing is left to compute."""
-        assert not any(rank.load for rank in self.ranks), "requests here, but nothing runs"
+        assert not any(rank.load and not rank.fetching for rank in self.ranks), "requests here, but nothing runs"
         self._stepping = False
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
@@ -461,24 +490,4 @@ class Replica:
 
     def resident(self) -> tuple[int, int, int]:
         """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one."""
-        generated = prefilled = blocks = 0
-        size = self.limits.block_size
-        for rank in self.ranks:
-            rank.blocks.advance(self.step)
-            for request in chain(rank.running, rank.waiting):
-                generated += request.generated
-                prefilled += request.computed_tokens - request.hit_tokens
-                if request.state is State.DECODE:
-                    generated += self.step - request.join_step
-                    blocks += -(-(request.join_context - 1 + self.step - request.join_step) // size)
-                else:
-                    blocks += request.blocks
-            if rank.cache is not None:
-                blocks -= rank.cache.audit(rank.running)
-        return generated, prefilled, blocks
-
-
-def _ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:
-    """Sum of i times the duration of step i: what a level that grows by one per step adds to its time integral."""
-    pairs = steps * (steps - 1) // 2
-    return pairs * first_s + (pairs * (2 * steps - 1) // 3) * slope_s
+        return resident(self.ranks, self.step, self.limits.block_size)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sim.engine.path import Again
 
 if TYPE_CHECKING:
+    from sim.engine.fetch import Fetch
     from sim.engine.lane import Lane
     from sim.engine.path import Path
     from sim.engine.rank import Rank
@@ -44,10 +45,11 @@ class Request:
     target_tokens : tokens to compute before the next token comes out: the prompt, after preemption the output so far
         too.
     computed_tokens : of these, computed.
-    blocks : KV blocks held while prefilling; while decoding they follow from the step count.
+    blocks : KV blocks held while fetching or prefilling; while decoding they follow from the step count.
     join_step, join_context : first decode step, and the context that step computes.
     epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
-    hit_tokens : of `computed_tokens`, those found in the prefix cache when it was admitted.
+    hit_tokens : of `computed_tokens`, those found in the prefix cache when it was admitted, and those fetched.
+    fetch : what comes over a link while its state is FETCH.
     prefix, output_first_id : identities of its tokens (`sim.workload.request`).
     tenant, priority, deadline_s : as in `sim.workload.request.RequestDraw`.
     path : where it stands in the prefix cache of its rank; None without one.
@@ -60,6 +62,7 @@ class Request:
         "computed_tokens",
         "deadline_s",
         "epoch",
+        "fetch",
         "first_token_s",
         "generated",
         "hit_tokens",
@@ -106,6 +109,7 @@ class Request:
         self.priority = priority
         self.deadline_s = deadline_s
         self.path: Path | None = None
+        self.fetch: Fetch | None = None
         self.hit_tokens = 0
         self.attempt = 0
         self.state = State.BACKOFF

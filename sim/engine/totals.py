@@ -25,6 +25,7 @@ class Totals:
     admitted_prompt_tokens : prompt tokens of admissions, preempted output included, under prefix caching.
     cached_prompt_tokens : of these, found in the prefix cache; the others are computed, unless the request is stopped
         first: `forgone_prompt_tokens`.
+    fetched_tokens : tokens that came over a link instead.
     evicted_tokens : cached tokens that had to make room.
     recompute_preempted_tokens, recompute_failed_tokens, recompute_withdrawn_tokens : prompt tokens computed again
         because of a preemption, a fault, a timeout: of what the same request had stored earlier, what it did not find.
@@ -64,6 +65,7 @@ class Totals:
     admitted_prompt_tokens: int = 0
     cached_prompt_tokens: int = 0
     forgone_prompt_tokens: int = 0
+    fetched_tokens: int = 0
     evicted_tokens: int = 0
     recompute_preempted_tokens: int = 0
     recompute_failed_tokens: int = 0

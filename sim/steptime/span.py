@@ -29,3 +29,9 @@ def steps_until(elapsed_s: float, first_s: float, slope_s: float) -> int:
     while span_seconds(n, first_s, slope_s) < elapsed_s:
         n += 1
     return n
+
+
+def ramp_seconds(steps: int, first_s: float, slope_s: float) -> float:
+    """Sum of i times the duration of step i: what a level that grows by one per step adds to its time integral."""
+    pairs = steps * (steps - 1) // 2
+    return pairs * first_s + (pairs * (2 * steps - 1) // 3) * slope_s

@@ -10,6 +10,7 @@ from tests.engine_cases import Case, cases
 COUNTERS = (
     "completed", "failed", "refused", "abandoned", "emitted_tokens", "lost_tokens", "preemptions", "steps",
     "prefilled_tokens", "recompute_tokens", "admitted_prompt_tokens", "cached_prompt_tokens", "forgone_prompt_tokens",
+    "fetched_tokens",
     "recompute_preempted_tokens", "recompute_failed_tokens", "recompute_withdrawn_tokens",
     "recompute_evicted_tokens", "recompute_elsewhere_tokens", "recompute_broken_tokens",
 )  # fmt: skip
