@@ -13,6 +13,7 @@ QUICK = {
     "load_curve": ["--points", "0.3,1.2", "--replications", "2", "--horizon-s", "1500"],
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
+    "prefill_decode_ratio": ["--gpus", "16", "--tolerance-frac", "0.5", "--replications", "1", "--horizon-s", "90"],
 }
 
 

@@ -128,7 +128,7 @@ def test_senders_meet_only_at_the_receiver() -> None:
 
 
 def test_requests_spread_over_decode_replicas() -> None:
-    """The second request goes to the decode replica with more free blocks, and its transfer waits at the sender only."""
+    """The second request goes to the decode replica with more free blocks; its transfer waits at the sender only."""
     outcome = run([(0.0, 30, 2), (0.0, 30, 2)], decode_replicas=2)
 
     assert [e2el for _, e2el in latencies(outcome)] == [5.0, 8.0]
@@ -186,7 +186,7 @@ def test_preempted_while_decoding_goes_back_to_be_prefilled() -> None:
 
 
 def test_kv_on_its_way_yields_to_growth() -> None:
-    """A decode rank that needs the room of a request whose KV has not arrived sends it again later, from where it is."""
+    """A decode rank that needs the room of a request whose KV has not arrived has it sent again later."""
     decode = limits(num_kv_blocks=6)
     outcome = run([(0.0, 29, 10), (0.0, 20, 2)], decode=decode, send=1e9, receive=2.0)
 
@@ -219,7 +219,7 @@ def test_prefill_replica_dies_during_a_transfer() -> None:
 
 
 def test_decode_replica_dies_during_a_transfer() -> None:
-    """All requests sent to it are lost, their KV on the prefill side is given back, and clients start from the prompt."""
+    """All requests sent to it are lost, their KV on the other side is given back, and clients start from the prompt."""
     small = limits(num_kv_blocks=6)
     client = ClientPolicy(max_retries=1, retry_backoff_s=1.0)
     outcome = run([(0.0, 50, 3)], prefill=small, faults=one_fault(3.0, 1), client=client, spare_nodes=1, horizon_s=40.0)
@@ -269,7 +269,7 @@ def test_a_client_gives_up_while_it_waits_for_decode_room() -> None:
     requests = [(0.0, 30, 10), (0.5, 30, 5), (1.5, 30, 5)]
     outcome = run(requests, prefill=small, decode=small, client=client)
 
-    # A: KV at 4 s, tokens at 5..13: given up at 11 s. B: prefilled 4 to 5 s, given blocks at 11 s and given up at 11.5 s
+    # A: KV at 4 s, tokens at 5..13: given up at 11 s. B: prefilled 4 to 5 s, given blocks at 11 s, given up at 11.5 s
     # during its transfer; C is prefilled 11.5 to 12.5 s and given up at 12.5 s, when the cards still carry B's KV
     assert outcome.record.totals.abandoned == 3
     assert outcome.record.totals.completed == 0
