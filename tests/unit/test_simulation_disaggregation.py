@@ -178,8 +178,11 @@ def test_a_run_reports_both_pools_and_costs_all_nodes() -> None:
     both = (2 * result.value("prefill_occupied_frac") + result.value("decode_occupied_frac")) / 3
     assert result.value("occupied_frac") == pytest.approx(both)
     one_node = sim.simulate(tiny(VARIED), workers=1)
-    paid = [one.value("cost_usd_per_year", "on_demand") for one in (one_node, result)]
-    assert paid[1] / paid[0] == pytest.approx(3.0)  # three nodes for one
+    rent, thrice = (
+        next(line.usd_per_year for line in found.ledger if (line.option, line.line) == ("on_demand", "rent"))
+        for found in (one_node, result)
+    )
+    assert thrice == pytest.approx(3 * rent)
     names = [item.name for item in result.assumed_inputs]
     assert any("kv_transfer_latency_ms" in name for name in names)
     page = html_report(result)
