@@ -2,8 +2,8 @@
 
     python scenarios/prefill_decode_ratio.py [--out DIR] [--gpus 64] [--scenario FILE] [--tolerance-frac 0.03]
 
-DeepSeek-V3 on H200 nodes of 8, one replica each; the same number of replicas that do both is the comparison. For each
-split the arrival rate is bisected on simulated attainment.
+DeepSeek-V3 on H200 nodes of 8, one replica each; as many replicas that do both, in either layout, are the comparison.
+For each split the arrival rate is bisected on simulated attainment.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Split:
 
     Attributes
     ----------
-    name : `2 prefill + 6 decode`, or `8 aggregated`.
+    name : `2 prefill + 6 decode`, or `8 aggregated TP8`.
     prefill, decode : replicas of each; both 0 where replicas do both.
     scenario : the split, at the load of the scenario that was asked about.
     inside_rps : highest simulated load that met the service level, None when none did.
@@ -127,8 +127,8 @@ def search_ratio(
     """For each split of the GPUs, bisect the highest arrival rate whose simulated attainment meets the service level.
 
     The mix, the seed and the length of the run are those of the scenario, so that all splits see the same requests at
-    the same rate. Splits that leave room for another replica of either pool are left out. Replicas that do both, with
-    `deployment.layout` and `deployment.engine`, are the comparison.
+    the same rate. Splits that leave room for another replica of either pool are left out. Replicas that do both, in the
+    layouts of the deployment and of its pools, with `deployment.engine`, are the comparison.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def search_ratio(
     if scenario.slo.ttft_ms is None and scenario.slo.tpot_ms is None and scenario.slo.e2el_ms is None:
         raise SimError("without a service level (slo) every load counts as carried")
     wanted = list(splits_of(scenario, gpus))
-    if not wanted:
+    if not any(split.prefill for split in wanted):
         raise SimError(f"{gpus} GPUs hold no replica of each pool")
     found = []
     for index, split in enumerate(wanted):
@@ -165,10 +165,21 @@ def splits_of(scenario: Scenario, gpus: int) -> Iterator[Split]:
             "deployment.disaggregation.decode.replicas": others,
         }
         yield Split(f"{count} prefill + {others} decode", count, others, scenario.with_(changes))
-    both = scenario.with_({"deployment.disaggregation": None})
-    replicas = gpus // gpus_in_service(both)
-    if replicas:
-        yield Split(f"{replicas} aggregated", 0, 0, both.with_({"deployment.replicas": replicas}))
+    yield from _aggregated(scenario, gpus)
+
+
+def _aggregated(scenario: Scenario, gpus: int) -> Iterator[Split]:
+    """Replicas that do both, in the layout of the deployment and in those of its pools."""
+    deployment = scenario.deployment
+    pools = deployment.disaggregation
+    assert pools is not None
+    for layout in dict.fromkeys((deployment.layout, pools.prefill.layout, pools.decode.layout)):
+        changes = {"deployment.disaggregation": None, "deployment.layout": layout.model_dump()}
+        role = roles_of(scenario.with_(changes))[0]
+        replicas = gpus // role.planned.layout.num_gpus
+        if replicas:
+            both = scenario.with_({**changes, "deployment.replicas": replicas})
+            yield Split(f"{replicas} aggregated {role.planned.layout}", 0, 0, both)
 
 
 def _bisected(split: Split, tolerance_frac: float, workers: int) -> Split:

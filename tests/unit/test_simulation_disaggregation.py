@@ -253,8 +253,9 @@ def test_the_scenario_file_runs(root: Any) -> None:
 def test_splits_fill_the_gpus() -> None:
     """Four nodes hold three splits, and as many replicas that do both; what leaves a node idle is left out."""
     names = [split.name for split in splits_of(pooled(), 32)]
-    assert names == ["1 prefill + 3 decode", "2 prefill + 2 decode", "3 prefill + 1 decode", "4 aggregated"]
-    assert [split.name for split in splits_of(pooled(), 8)] == ["1 aggregated"]
+    both = f"4 aggregated {roles_of(pooled())[1].planned.layout}"
+    assert names == ["1 prefill + 3 decode", "2 prefill + 2 decode", "3 prefill + 1 decode", "4 aggregated TP8", both]
+    assert [split.prefill for split in splits_of(pooled(), 8)] == [0, 0]
 
 
 def test_the_search_brackets_what_each_split_carries() -> None:
@@ -268,14 +269,14 @@ def test_the_search_brackets_what_each_split_carries() -> None:
     long_prompts = pooled({**changes, "workload.input_tokens.tokens": 3000, "workload.output_tokens.tokens": 8})
     search = search_ratio(long_prompts, 24, tolerance_frac=0.2, workers=1)
 
-    assert [split.name for split in search.splits] == ["1 prefill + 2 decode", "2 prefill + 1 decode", "3 aggregated"]
+    assert [split.prefill for split in search.splits] == [1, 2, 0, 0]
     for split in search.splits:
         assert split.inside_rps is not None
         assert split.outside_rps is not None
         assert split.inside_rps < split.outside_rps <= 1.3 * split.inside_rps
         assert split.result is not None
         assert split.result.value("slo_attainment_frac") >= long_prompts.slo.attainment_frac
-    one, two, _ = search.splits
+    one, two, *_ = search.splits
     assert (two.inside_rps or 0.0) > 1.5 * (one.inside_rps or 0.0)
     assert search.best.prefill != 1
     table = search.table()
