@@ -2,8 +2,9 @@
 
     python scenarios/agents_curve.py [--out DIR] [--sessions 5,10,20,40]
 
-The same agents on 16 H100, 24 H100 and 8 H200, each with its prefix cache in GPU memory. Below the knee the cache holds
-what the sessions come back to; above it nearly every call computes its whole history again.
+The same agents on 16 H100, 24 H100 and 8 H200, with their prefix cache in GPU memory only, and with host memory below
+it. Below the knee the cache holds what the sessions come back to; above it nearly every call computes its whole history
+again, unless the host holds it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ DEPLOYMENTS = {
     "24 x H100, TP8 x PP3": {"deployment.layout.pipeline_parallel_size": 3},
     "8 x H200, TP8": {"hardware.gpu": "h200-sxm-141gb", "deployment.layout.pipeline_parallel_size": 1},
 }
+HOST_TIER = {"": None, " + host tier": {}}
 SESSIONS = "4,8,12,16,20,24,28,32,40,60"
 
 
@@ -36,11 +38,16 @@ def main() -> None:
     options = parser.parse_args()
 
     base = sim.load(HERE / "glm52_agents_16xh100.yaml").with_({"run.replications": options.replications})
-    points = [(name, int(count)) for name in DEPLOYMENTS for count in options.sessions.split(",")]
+    options_of = {
+        name + tier: {**changes, "deployment.engine.host_cache": section}
+        for name, changes in DEPLOYMENTS.items()
+        for tier, section in HOST_TIER.items()
+    }
+    points = [(name, int(count)) for name in options_of for count in options.sessions.split(",")]
     frames = []
     with progress_bar("agents curve") as progress:
         for done, (name, count) in enumerate(points, start=1):
-            scenario = base.with_({**DEPLOYMENTS[name], "workload.sessions.concurrency": count})
+            scenario = base.with_({**options_of[name], "workload.sessions.concurrency": count})
             result = sim.simulate(scenario, workers=options.workers)
             frames.append(result.frame().assign(scenario=name, sessions=count, status=result.status))
             if progress is not None:

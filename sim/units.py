@@ -11,6 +11,7 @@ from typing import Final
 KIB: Final = 1024
 MIB: Final = 1024**2
 GIB: Final = 1024**3
+TIB: Final = 1024**4
 GB: Final = 1_000_000_000
 TERA: Final = 1e12
 
@@ -34,6 +35,7 @@ UNIT_SUFFIXES: Final[tuple[str, ...]] = (
     "_tokens",
     "_bytes",
     "_gib",
+    "_tib",
     "_gb",
     "_gb_per_s",
     "_rps",

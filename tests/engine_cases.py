@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -131,10 +132,38 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False) -> Case:
+def tier_plans(draw: st.DrawFn, one_request: int) -> dict[str, HostPlan | RemotePlan | None]:
+    """Tiers of a few requests behind links of any speed; rates without round sums, as in `UNEVEN`."""
+    rates = st.sampled_from([71.0371, 1013.907, 100_003.1])
+    backlog = st.sampled_from([0.05, 1.0])
+    kind = draw(st.sampled_from(["host", "remote", "both"]))
+    host = HostPlan(
+        num_blocks=draw(st.integers(1, 6)) * one_request,
+        token_bytes=draw(st.sampled_from([1.0, 1.7])),
+        read_bytes_per_s=draw(rates),
+        write_bytes_per_s=draw(rates),
+        max_write_backlog_s=draw(backlog),
+        swap=draw(st.booleans()),
+    )
+    remote = RemotePlan(
+        num_blocks=draw(st.integers(1, 12)) * one_request,
+        read_token_bytes=draw(st.sampled_from([1.0, 1.7])),
+        write_token_bytes=1.0,
+        bytes_per_s=draw(rates),
+        latency_s=draw(st.sampled_from([0.0, 0.010037])),
+        max_write_backlog_s=draw(backlog),
+    )
+    return {"host": host if kind != "remote" else None, "remote": remote if kind != "host" else None}
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False, tiers: bool = False
+) -> Case:
     """Random clusters: `tight` gives a KV pool barely larger than one request, `faults` injects node failures.
 
-    `caching` turns the prefix cache on, for requests that begin alike.
+    `caching` turns the prefix cache on, for requests that begin alike; `tiers` puts host memory, a remote pool, or both
+    below it.
     """
     block_size = draw(st.sampled_from([1, 4, 16]))
     max_input, max_output = draw(st.integers(1, 60)), draw(st.integers(1, 80))
@@ -187,6 +216,7 @@ def cases(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching
             router=draw(st.sampled_from(routers)),
             client=client,
             faults=plan,
+            **(draw(tier_plans(one_request)) if tiers else {}),
         ),
         law=replace(UNEVEN if caching else KinkedLaw(), attention_cap_tokens=draw(st.sampled_from([0, 40]))),
         seed=draw(st.integers(0, 10_000)),

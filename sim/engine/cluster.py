@@ -25,6 +25,7 @@ from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tiers import attach_tiers
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -119,6 +120,8 @@ class Cluster:
             replica.limits.num_kv_blocks * replica.limits.block_size * replica.limits.data_parallel_size
             for replica in self.replicas
         )
+        if shared is not None and (plan.host is not None or plan.remote is not None):
+            attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
         self.fleet = Fleet(
             env,
             plan.faults,

@@ -14,8 +14,9 @@ again on the decode replica itself.)
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
-from sim.engine.lane import DecodeTable
+from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
@@ -24,6 +25,7 @@ from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 
 Send = Callable[[Request, float], None]
+_seqs = attrgetter("seqs")
 
 
 class DecodeRank(Rank):
@@ -100,6 +102,11 @@ class DecodeRank(Rank):
             blocks.take(need)
             running[request] = None
             self.send(request, now_s)
+
+    def land(self, request: Request, step: int) -> Lane:  # noqa: ARG002
+        """The KV of a request is complete; returns the lane in which it decodes."""
+        self.held.cached_tokens += request.target_tokens
+        return min(self.lanes, key=_seqs)
 
     def drop(self, request: Request, step: int) -> None:
         """Take a running request out and free its blocks; KV on its way arrives in vain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sim.engine.decode_rank import DecodeRank
@@ -13,8 +12,6 @@ from sim.engine.request import Request, State
 if TYPE_CHECKING:
     from sim.engine.handover import Handover
     from sim.engine.pool_totals import PoolTotals
-
-_seqs = attrgetter("seqs")
 
 
 class DecodeReplica(Replica):
@@ -34,9 +31,6 @@ class DecodeReplica(Replica):
         self.handover = handover
         self.pool = pool
         self.peak_tokens = 0
-        self._joined: list[tuple[Request, int]] = []
-        self._late_s: list[float] = []
-        self._gaps = self._gaps_of_the_late
         for rank in self.decode_ranks():
             rank.reserve_blocks = -(-plan.num_reserved_decode_tokens // plan.limits.block_size)
             rank.send = handover.send
@@ -65,7 +59,7 @@ class DecodeReplica(Replica):
     @property
     def complete(self) -> list[Request]:
         """Requests whose KV is complete, and who wait for the step boundary."""
-        return [request for _, request, epoch in self._landed if request.epoch == epoch]
+        return [request for _, request, epoch in self._landings.waiting if request.epoch == epoch]
 
     def forget(self, request: Request) -> None:
         """Drop a request now, because its KV is lost at the other end; it does not decode yet."""
@@ -85,7 +79,6 @@ class DecodeReplica(Replica):
                 if request.state is not State.DECODE:
                     self.handover.release(request, transferred=False)
         lost = super().kill()
-        self._late_s.clear()
         self.handover.died(self)
         return lost
 
@@ -113,46 +106,15 @@ class DecodeReplica(Replica):
         self.pool.decode_kv_token_s += self._totals.kv_token_s - before
         self.peak_tokens = max(self.peak_tokens, self.held.cached_tokens)
 
-    def _gaps_of_the_late(self, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
-        """Gaps between tokens; of requests that just joined, the first gap began with their last token."""
-        record, late_s = self._record, self._late_s
-        if not late_s:
-            record.gaps(first_s, slope_s, steps, decoding)
-            return
-        self._late_s = []
-        for wait_s in late_s:
-            record.gap(wait_s + first_s)
-        if decoding > len(late_s):
-            record.gaps(first_s, slope_s, 1, decoding - len(late_s))
-        if steps > 1:
-            record.gaps(first_s + slope_s, slope_s, steps - 1, decoding)
-
-    def _land(self, step: int) -> None:
-        """Requests whose KV is complete decode from here."""
-        landed, self._landed = self._landed, []
-        for rank, request, epoch in landed:
-            if request.epoch == epoch:
-                self.held.cached_tokens += request.target_tokens
-                self._decode(rank, min(rank.lanes, key=_seqs), request, step)
-                self._joined.append((request, epoch))
-
     def _plan(self, now: float) -> None:
         """Form the batch of the next step; who was preempted goes back to be prefilled."""
         super()._plan(now)
-        joined, self._joined = self._joined, []
-        self._late_s = [now - request.last_token_s for request, epoch in joined if request.epoch == epoch]
         for rank in self.decode_ranks():
             if rank.sent_back:
                 sent_back, rank.sent_back = rank.sent_back, []
                 self.outstanding -= len(sent_back)
                 for request in sent_back:
                     self.handover.send_back(request, now)
-
-    def _rest(self) -> None:
-        assert all(rank.running or not rank.waiting for rank in self.ranks), "an empty rank admits any request"
-        self._stepping = False
-        for rank in self.ranks:
-            rank.rested()
 
     def _withdraw(self, request: Request, now: float) -> None:
         """Give a request up; KV that was kept for it elsewhere is of no use any more."""

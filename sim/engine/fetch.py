@@ -39,3 +39,9 @@ class Source(Protocol):
 
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
         """Begin the transfer for a request that has just been admitted; call `done` when it is over."""
+
+    def swap_out(self, request: Request, tokens: int) -> None:
+        """A request was preempted that had stored `tokens` tokens, 0 while it was fetching; keep them if you can."""
+
+    def forget(self, request: Request) -> None:
+        """A request leaves the rank for good, or starts without fetching."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from sim.engine.tier_plan import HostPlan, RemotePlan
+
 if TYPE_CHECKING:
     from sim.engine.pools import DecodePool
 
@@ -137,6 +139,8 @@ class ClusterPlan:
     max_requests: int | None = None
     record_requests: bool = False
     coalesce: bool = True
+    host: HostPlan | None = None
+    remote: RemotePlan | None = None
     decode: DecodePool | None = None
 
     @property

@@ -42,6 +42,16 @@ class Hold:
         self.offered_s = self.booked_s = self.reserved_s = now_s
 
 
+class PrefillRank(Rank):
+    """A prefill scheduler: its requests may all wait for room that computed prompts hold."""
+
+    __slots__ = ()
+
+    def rest(self) -> None:
+        """No step is under way."""
+        self._preempted_step = -1  # the next batch forms at the same step index
+
+
 class PrefillReplica(Replica):
     """A replica of the prefill pool; `connect` it before it gets work.
 
@@ -51,6 +61,7 @@ class PrefillReplica(Replica):
     peak_tokens : most tokens stored at a step boundary since the warm-up.
     """
 
+    rank_type = PrefillRank
     handover: Handover
     pool: PoolTotals
 
@@ -131,9 +142,7 @@ class PrefillReplica(Replica):
     def _rest(self) -> None:
         self._stalled = any(rank.waiting for rank in self.ranks)
         assert self.holds or not self._stalled, "requests wait for blocks that nobody will give back"
-        self._stepping = False
-        for rank in self.ranks:
-            rank.rested()
+        super()._rest()
 
     def _idle(self, now: float) -> None:
         """Book a rest up to now, and whether requests wait for room meanwhile."""

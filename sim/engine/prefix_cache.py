@@ -18,6 +18,7 @@ growth could have taken instead come free.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sim.engine.blocks import BlockPool
 from sim.engine.content import Contents
@@ -27,6 +28,9 @@ from sim.engine.request import Request
 from sim.engine.session_memory import SessionMemory, Stored
 from sim.engine.totals import Totals
 from sim.errors import IdentityError
+
+if TYPE_CHECKING:
+    from sim.engine.tiers import Tiers
 
 
 class Shared:
@@ -64,9 +68,10 @@ class PrefixCache:
     Attributes
     ----------
     life : how often everything was lost so far.
+    lower : the tiers that evicted blocks go to, or None.
     """
 
-    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "tree")
+    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "lower", "tree")
 
     def __init__(self, pool: BlockPool, shared: Shared, totals: Totals) -> None:
         self._pool = pool
@@ -74,12 +79,15 @@ class PrefixCache:
         self._totals = totals
         self.block_size = pool.block_size
         self.life = 0
+        self.lower: Tiers | None = None
         self.tree = RadixTree(pool.block_size)
 
     def clear(self) -> None:
         """Forget everything; the replica died."""
         self.life += 1
         self.tree = RadixTree(self.block_size)
+        if self.lower is not None:
+            self.lower.clear()
 
     def fit(self, reserved: int = 0) -> None:
         """Evict until the idle blocks fit into what is free beside `reserved` blocks."""
@@ -87,10 +95,16 @@ class PrefixCache:
         room = pool.free - reserved
         if pool.cached > room:
             excess = pool.cached - room if room > 0 else pool.cached
-            self.tree.evict(excess)
+            self.tree.evict(excess, None if self.lower is None else self.lower.spill)
             pool.cached -= excess
             pool.freed += excess
             self._totals.evicted_tokens += excess * self.block_size
+
+    def make_room(self, reserved: int) -> None:
+        """Evict as `fit` does, and send what goes to the tiers below at once."""
+        self.fit(reserved)
+        if self.lower is not None:
+            self.lower.flush()
 
     def match(self, request: Request) -> tuple[int, int]:
         """(leading blocks that a request would find here, how many of them are idle); `fit` first."""
@@ -109,6 +123,8 @@ class PrefixCache:
         Tokens of these that nobody held until now.
         """
         size, totals = self.block_size, self._totals
+        if self.lower is not None:
+            self.lower.flush()
         path = request.path or self._shared.path(request)
         hit_tokens = blocks * size
         totals.admitted_prompt_tokens += request.target_tokens
@@ -154,7 +170,7 @@ class PrefixCache:
         blocks = tokens // self.block_size
         if blocks <= path.blocks:
             return 0
-        self.fit()
+        self.make_room(0)
         return self._extend(path, blocks) * self.block_size
 
     def _extend(self, path: Path, blocks: int) -> int:
@@ -177,7 +193,7 @@ class PrefixCache:
         assert path is not None
         pool, size = self._pool, self.block_size
         whole = tokens // size
-        self.fit()  # what growth has taken is gone before other blocks come free
+        self.make_room(0)  # what growth has taken is gone before other blocks come free
         shared = self._extend(path, whole) if whole > path.blocks else 0
         known = path.blocks
         pool.give(blocks - known)
@@ -206,6 +222,8 @@ class PrefixCache:
         ------
         IdentityError : holders, idle blocks or the order of eviction are not what the requests here say.
         """
+        if self.lower is not None:
+            self.lower.audit()
         holders: dict[Node, int] = {}
         known = 0
         for request in running:

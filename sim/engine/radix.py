@@ -11,7 +11,7 @@ deepest first: since whoever holds a node holds its parents too, the oldest idle
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sim.engine.content import Key, Segment
 from sim.engine.path import Path
@@ -163,10 +163,17 @@ class RadixTree:
         path.reset()
         return freed
 
-    def evict(self, blocks: int) -> None:
-        """Forget that many idle blocks, which must be there."""
+    def evict(self, blocks: int, spill: Callable[[tuple[Segment, ...]], None] | None = None) -> None:
+        """Forget that many idle blocks, which must be there.
+
+        Parameters
+        ----------
+        spill : gets the contents that lead to the end of each run of which something is forgotten.
+        """
         while blocks > 0:
             node = next(iter(self.idle))
+            if spill is not None:
+                spill(self._content(node))
             if node.blocks > blocks:
                 node.blocks -= blocks
                 return
@@ -175,6 +182,19 @@ class RadixTree:
             assert not node.children, "a node is never older than what hangs on it"
             assert node.parent is not None
             del node.parent.children[node.key]
+
+    def _content(self, node: Node) -> tuple[Segment, ...]:
+        """Segments from the root to the end of a node, those that one another continue joined."""
+        segments: list[Segment] = []
+        above: Node | None = node
+        while above is not None and above.parent is not None:
+            key, blocks = above.key, above.blocks
+            if segments and isinstance(key, int) and key + blocks * self._block_size == segments[-1][0]:
+                segments[-1] = (key, blocks + segments[-1][1])
+            else:
+                segments.append((key, blocks))
+            above = above.parent
+        return tuple(reversed(segments))
 
     def nodes(self) -> Iterator[Node]:
         """All nodes but the root."""

@@ -117,10 +117,6 @@ class Rank:
         self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
-    def rested(self) -> None:
-        """Time has passed without a step: who was put back in the batch that came to nothing may return."""
-        self._preempted_step = -1
-
     def settle(self, now_s: float) -> None:
         """Book the time in the queue up to now."""
         waiting_s = 0.0
@@ -148,7 +144,8 @@ class Rank:
         growth = blocks.growth()
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        return cache.match(request)[0]
+        found = cache.match(request)[0]
+        return found if cache.lower is None else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
@@ -177,6 +174,8 @@ class Rank:
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
         self.load -= 1
+        if self.source is not None:
+            self.source.forget(request)
         if request.state is State.WAITING:
             self._dequeue(request, now_s)
         else:
@@ -238,6 +237,8 @@ class Rank:
             if whole > room:
                 return
             room -= whole
+            if source is not None:
+                source.forget(request)
             if cache is not None:
                 self.held.cached_tokens += cache.hold(request, found)
             self._dequeue(request, now_s)
@@ -265,16 +266,18 @@ class Rank:
         self.running[request] = None
         self.blocks.take(need)
         request.blocks += need
+        if self.cache is not None:
+            self.cache.make_room(self.blocks.growth())  # what the transfer will overwrite goes out before it
         source.start(request, fetch, partial(wake, self, request, request.epoch))
 
-    @property
-    def fetching(self) -> bool:
-        """Whether a request here waits for a transfer."""
-        return any(request.state is State.FETCH for request in self.running)
+    def rest(self) -> None:
+        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has."""
+        assert not self.load or any(r.state is State.FETCH for r in self.running), "requests here, but nothing runs"
+        self._preempted_step = -1  # the next batch forms at the same step index
 
     def land(self, request: Request, step: int) -> Lane:
         """The transfer of a request is over: its tokens are there from `step` on; returns the lane that it joins."""
-        fetch, request.fetch = request.fetch, None
+        fetch = request.fetch
         assert fetch is not None
         request.computed_tokens += fetch.tokens
         request.hit_tokens += fetch.tokens
@@ -286,6 +289,7 @@ class Rank:
         lane = request.lane = min(self.lanes, key=_occupancy)
         if request.computed_tokens < request.target_tokens:
             request.state = State.PREFILL
+            request.fetch = None
             lane.prefilling.append(request)
             self.prefills += 1
         return lane
@@ -311,10 +315,11 @@ class Rank:
         wasted = request.computed_tokens - request.hit_tokens
         if self.cache is not None:
             self.cache.fit(self.blocks.growth())
-        stored = request.computed_tokens
+        stored, fetching = request.computed_tokens, request.state is State.FETCH
         if request.state is State.DECODE:
             stored = request.join_context - 1 + step - request.join_step
-            request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
+            if request.fetch is None:  # otherwise it has just resumed
+                request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
         request.queued_s = now_s
         self.drop(request, step)
         self._preempted_step = step
@@ -326,6 +331,9 @@ class Rank:
         self._record.preempted(wasted, request.target_tokens if self.cache is None else 0)
         request.computed_tokens = request.hit_tokens = 0
         request.state = State.WAITING
+        request.fetch = None
+        if self.source is not None:
+            self.source.swap_out(request, 0 if fetching else stored)
         self.waiting.appendleft(request)
 
     def drop(self, request: Request, step: int) -> None:

@@ -15,6 +15,7 @@ from operator import attrgetter
 from simpy import Environment, Event
 
 from sim.engine.clock import BOUNDARY, Alarm
+from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
@@ -65,7 +66,6 @@ class Replica:
         self._law = law
         self._record = record
         self._totals = record.totals
-        self._gaps = record.gaps
         self._finished = finished
         self._coalesce = coalesce
         self.caching = shared is not None
@@ -80,7 +80,7 @@ class Replica:
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
         self._cancelled: list[Request] = []
         self._chunked: list[tuple[Rank, Lane]] = []
-        self._landed: list[tuple[Rank, Request, int]] = []
+        self._landings = Landings(record)
         self._alarm = Alarm(env, BOUNDARY, self._boundary)
         self._stepping = False
         self._prefilling = False
@@ -118,7 +118,7 @@ class Replica:
     def _arrived(self, rank: Rank, request: Request, epoch: int) -> None:
         """A transfer is over; its request goes on at the next step boundary, unless it left meanwhile."""
         if request.epoch == epoch:
-            self._landed.append((rank, request, epoch))
+            self._landings.waiting.append((rank, request, epoch))
             self._wake()
 
     def kill(self) -> list[Request]:
@@ -136,7 +136,7 @@ class Replica:
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
-        self._landed.clear()
+        self._landings.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
@@ -217,8 +217,7 @@ class Replica:
 
     def _idle(self, now: float) -> None:
         """Book the time since the last mark, during which no step was under way; requests may wait for transfers."""
-        seconds = now - self._mark_s
-        self._mark_s = now
+        seconds, self._mark_s = now - self._mark_s, now
         self._totals.idle_s += seconds
         self._totals.kv_token_s += self.held.cached_tokens * seconds
 
@@ -256,8 +255,9 @@ class Replica:
             for request in cancelled:
                 if State.WAITING <= request.state <= State.DECODE:
                     self._withdraw(request, now)
-        if self._landed:
-            self._land(step)
+        if self._landings.waiting:
+            for rank, lane, request in self._landings.decoding(step):
+                self._decode(rank, lane, request, step)
         self._plan(now)
 
     def _spend(self, now: float) -> None:
@@ -287,8 +287,10 @@ class Replica:
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
-        if decoding:
-            self._gaps(first, slope, steps, decoding)
+        if self._landings.resumed:
+            self._landings.gaps(self._start_s, first, slope, steps, decoding)
+        elif decoding:
+            self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
@@ -312,15 +314,6 @@ class Replica:
                     rank.prefills -= 1
                     self._first_token(rank, lane, request, step, now)
         self._chunked.clear()
-
-    def _land(self, step: int) -> None:
-        """Requests whose transfer is over go on: with the rest of their prompt, or decoding where nothing is left."""
-        landed, self._landed = self._landed, []
-        for rank, request, epoch in landed:
-            if request.epoch == epoch:
-                lane = rank.land(request, step)
-                if request.state is State.FETCH:
-                    self._decode(rank, lane, request, step)
 
     def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
         """The token that a completed prefill emits; then the request decodes, if it wants more."""
@@ -451,7 +444,8 @@ class Replica:
 
     def _rest(self) -> None:
         """Nothing is left to compute."""
-        assert not any(rank.load and not rank.fetching for rank in self.ranks), "requests here, but nothing runs"
+        for rank in self.ranks:
+            rank.rest()
         self._stepping = False
 
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:

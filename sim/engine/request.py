@@ -49,7 +49,7 @@ class Request:
     join_step, join_context : first decode step, and the context that step computes.
     epoch : raised whenever the request leaves a batch, so that stale step marks are recognised.
     hit_tokens : of `computed_tokens`, those found in the prefix cache when it was admitted, and those fetched.
-    fetch : what comes over a link while its state is FETCH.
+    fetch : what comes over a link while its state is FETCH, and until its next token where it decodes at once.
     prefix, output_first_id : identities of its tokens (`sim.workload.request`).
     tenant, priority, deadline_s : as in `sim.workload.request.RequestDraw`.
     path : where it stands in the prefix cache of its rank; None without one.
@@ -141,6 +141,7 @@ class Request:
         self.target_tokens = self.input_tokens
         self.computed_tokens = self.hit_tokens = 0
         self.blocks = 0
+        self.fetch = None
         self.scheduled_s = self.first_token_s = self.last_token_s = -1.0
         self.rank = None
         self.lane = None

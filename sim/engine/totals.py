@@ -26,6 +26,10 @@ class Totals:
     cached_prompt_tokens : of these, found in the prefix cache; the others are computed, unless the request is stopped
         first: `forgone_prompt_tokens`.
     fetched_tokens : tokens that came over a link instead.
+    host_tokens, remote_tokens : of these, from host memory (swapped-out requests included) and from the remote pool.
+    host_written_tokens, remote_written_tokens, unwritten_tokens : evicted tokens written to host memory, and to the
+        remote pool, and those given up because too much was queued.
+    swapped_tokens : tokens of preempted requests moved to host memory.
     evicted_tokens : cached tokens that had to make room.
     recompute_preempted_tokens, recompute_failed_tokens, recompute_withdrawn_tokens : prompt tokens computed again
         because of a preemption, a fault, a timeout: of what the same request had stored earlier, what it did not find.
@@ -66,6 +70,12 @@ class Totals:
     cached_prompt_tokens: int = 0
     forgone_prompt_tokens: int = 0
     fetched_tokens: int = 0
+    host_tokens: int = 0
+    remote_tokens: int = 0
+    host_written_tokens: int = 0
+    remote_written_tokens: int = 0
+    unwritten_tokens: int = 0
+    swapped_tokens: int = 0
     evicted_tokens: int = 0
     recompute_preempted_tokens: int = 0
     recompute_failed_tokens: int = 0

@@ -43,6 +43,9 @@ PRESSURE: Final = (
     ("kv_used_mean_frac", "KV cache: tokens stored, mean"),
     ("kv_used_max_frac", "KV cache: tokens stored, highest"),
     ("prefix_hit_frac", "Prompt tokens found in the prefix cache"),
+    ("prefix_hit_gpu_frac", "of these on the GPU"),
+    ("prefix_hit_host_frac", "of these in host memory (cpu)"),
+    ("prefix_hit_remote_frac", "of these in the remote pool (external)"),
     ("preemptions_per_request", "Preemptions per completed request"),
 )
 POOLS: Final = (

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sim.scenario.section import Count, CountOrZero, Section
+from sim.scenario.tiers import HostCacheSection, RemoteCacheSection
 
 
 class LayoutSection(Section):
@@ -37,6 +38,10 @@ class EngineSection(Section):
     """Tokens per KV block."""
     enable_prefix_caching: bool = False
     """Keep the KV of requests that have left, for others whose prompts begin alike."""
+    host_cache: HostCacheSection | None = None
+    """Host memory that keeps what is evicted from the GPUs; none without it."""
+    preemption_mode: Literal["recompute", "swap"] = "recompute"
+    """What becomes of a preempted request: its KV is computed again, or moved to host memory and back."""
     gpu_memory_utilization: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] = 0.9
     """Share of the GPU memory that the engine may use."""
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "fp8_flat", "fp8_ds_mla"] = "auto"
@@ -61,6 +66,14 @@ class EngineSection(Section):
                 f"max_num_batched_tokens {self.max_num_batched_tokens} is below max_num_seqs {self.max_num_seqs}: "
                 "a step could not decode all running sequences"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_lie_below_a_cache(self) -> Self:
+        if self.host_cache is not None and not self.enable_prefix_caching:
+            raise ValueError("host_cache keeps what the prefix cache evicts: it needs enable_prefix_caching")
+        if self.preemption_mode == "swap" and self.host_cache is None:
+            raise ValueError("preemption_mode swap needs host_cache, the memory that preempted requests are moved to")
         return self
 
 
@@ -97,5 +110,13 @@ class DeploymentSection(Section):
     """Parallel layout of one replica."""
     engine: EngineSection = EngineSection()
     """Engine and its limits."""
+    remote_cache: RemoteCacheSection | None = None
+    """One pool of KV for all replicas, below GPU and host memory; none without it."""
     expert_imbalance: ExpertImbalanceSection = ExpertImbalanceSection()
     """Skew of expert load."""
+
+    @model_validator(mode="after")
+    def _the_pool_lies_below_a_cache(self) -> Self:
+        if self.remote_cache is not None and not self.engine.enable_prefix_caching:
+            raise ValueError("remote_cache keeps what prefix caches evict: it needs engine.enable_prefix_caching")
+        return self

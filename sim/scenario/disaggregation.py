@@ -68,6 +68,8 @@ class Deployment(DeploymentSection):
                 f"replicas {self.replicas} counts replicas that do both; with disaggregation give prefill.replicas and "
                 "decode.replicas"
             )
+        if self.remote_cache is not None or pools.prefill.engine.host_cache or pools.decode.engine.host_cache:
+            raise ValueError("disaggregation: pools with KV tiers (host_cache, remote_cache) are not modelled")
         for key in ("name", "kv_cache_dtype", "indexer_policy"):
             one, other = getattr(pools.prefill.engine, key), getattr(pools.decode.engine, key)
             if one != other:

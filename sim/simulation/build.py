@@ -12,6 +12,7 @@ from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.faults import fault_plan, restart_parts
 from sim.simulation.memory import Planned
 from sim.simulation.roles import Role, nodes_in_service, roles_of
+from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
@@ -101,6 +102,8 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
+        host=host_plan(scenario, planned),
+        remote=remote_plan(scenario, planned),
     )
 
 

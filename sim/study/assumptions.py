@@ -13,6 +13,7 @@ from sim.simulation.build import Built
 from sim.simulation.engine import node_of
 from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.roles import roles_of
+from sim.simulation.tiers import unused_rows
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
 from sim.study.assumed import AssumedInput, assumed_only
@@ -29,7 +30,7 @@ def assumed_inputs(scenario: Scenario, built: Built, money: Money) -> tuple[Assu
 
 def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str, Fact]]:
     yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
-    yield from _rows("nodes", node_of(scenario), without=LAYOUT_ONLY)
+    yield from _rows("nodes", node_of(scenario), without=(*LAYOUT_ONLY, *unused_rows(scenario)))
     for role in roles_of(scenario):
         yield from _engine(role.scenario)
     if scenario.deployment.disaggregation is not None:

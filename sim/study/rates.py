@@ -23,6 +23,7 @@ class Rate:
     metric, unit : name and unit.
     top, bottom : totals of one window.
     nothing : why there is no figure when the bottom is zero.
+    of_tiers : whether it means something only where there are KV tiers below the GPU.
     """
 
     metric: str
@@ -30,6 +31,7 @@ class Rate:
     top: Total
     bottom: Total
     nothing: str = "nothing was measured"
+    of_tiers: bool = False
 
     def estimate(self, windows: Sequence[Any]) -> Estimate:
         """The pooled ratio with its interval over replications."""
@@ -65,6 +67,12 @@ def _up_seconds(window: Window) -> float:
     return totals.busy_s + totals.idle_s
 
 
+def _looked_up(window: Window) -> float:
+    return window.totals.admitted_prompt_tokens
+
+
+NO_LOOKUP = "no prompt was looked up in a prefix cache"
+
 RATES: tuple[Rate, ...] = (
     Rate("request_throughput_rps", "requests/s", lambda w: w.totals.completed, _seconds),
     Rate("output_throughput_tokens_per_s", "tokens/s", lambda w: w.totals.delivered_tokens, _seconds),
@@ -92,10 +100,15 @@ RATES: tuple[Rate, ...] = (
     Rate(
         "prefix_hit_frac",
         "fraction",
-        lambda w: w.totals.cached_prompt_tokens,
-        lambda w: w.totals.admitted_prompt_tokens,
-        "no prompt was looked up in a prefix cache",
+        lambda w: w.totals.cached_prompt_tokens + w.totals.host_tokens + w.totals.remote_tokens,
+        _looked_up,
+        NO_LOOKUP,
     ),
+    Rate(
+        "prefix_hit_gpu_frac", "fraction", lambda w: w.totals.cached_prompt_tokens, _looked_up, NO_LOOKUP, of_tiers=True
+    ),
+    Rate("prefix_hit_host_frac", "fraction", lambda w: w.totals.host_tokens, _looked_up, NO_LOOKUP, of_tiers=True),
+    Rate("prefix_hit_remote_frac", "fraction", lambda w: w.totals.remote_tokens, _looked_up, NO_LOOKUP, of_tiers=True),
     Rate("occupied_frac", "fraction", lambda w: w.totals.busy_s, _replica_seconds),
     Rate("prefill_step_frac", "fraction", lambda w: w.totals.prefill_step_s, lambda w: w.totals.busy_s),
     Rate("available_frac", "fraction", lambda w: _replica_seconds(w) - w.totals.down_s, _replica_seconds),
@@ -111,10 +124,15 @@ RATES: tuple[Rate, ...] = (
 
 def rate_metrics(option: str, windows: Sequence[Window]) -> Iterator[Metric]:
     """Every rate, with its interval."""
-    for rate in RATES:
+    for rate in _rates_of(windows):
         yield Metric.of(option, rate.metric, rate.unit, rate.estimate(windows))
 
 
 def rates_by_replication(windows: Sequence[Window]) -> dict[str, list[float]]:
     """Every rate, one value per replication."""
-    return {rate.metric: rate.by_replication(windows) for rate in RATES}
+    return {rate.metric: rate.by_replication(windows) for rate in _rates_of(windows)}
+
+
+def _rates_of(windows: Sequence[Window]) -> list[Rate]:
+    tiers = any(window.tiers for window in windows)
+    return [rate for rate in RATES if tiers or not rate.of_tiers]

@@ -20,6 +20,7 @@ class Window:
     unfinished : requests still in the system at its end.
     replicas, gpus : in service.
     kv_tokens : tokens that the cache of one replica holds; their mean where there are two pools.
+    tiers : whether there are KV tiers below the GPU.
     """
 
     totals: Totals
@@ -28,6 +29,7 @@ class Window:
     replicas: int
     gpus: int
     kv_tokens: float
+    tiers: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome, plan: ClusterPlan, gpus: int) -> Window:
@@ -45,7 +47,8 @@ class Window:
             totals, seconds = record.totals.since(record.opened), outcome.end_s - record.warmup_s
         else:  # no warm-up, or the load ran out before it was over
             totals, seconds = record.totals.copy(), outcome.end_s
-        return cls(totals, max(0.0, seconds), outcome.unfinished, replicas, gpus, kv_tokens)
+        tiers = plan.host is not None or plan.remote is not None
+        return cls(totals, max(0.0, seconds), outcome.unfinished, replicas, gpus, kv_tokens, tiers)
 
     @property
     def ended(self) -> int:

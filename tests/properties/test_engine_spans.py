@@ -10,7 +10,7 @@ from tests.engine_cases import Case, cases
 COUNTERS = (
     "completed", "failed", "refused", "abandoned", "emitted_tokens", "lost_tokens", "preemptions", "steps",
     "prefilled_tokens", "recompute_tokens", "admitted_prompt_tokens", "cached_prompt_tokens", "forgone_prompt_tokens",
-    "fetched_tokens",
+    "fetched_tokens", "host_tokens", "remote_tokens", "swapped_tokens",
     "recompute_preempted_tokens", "recompute_failed_tokens", "recompute_withdrawn_tokens",
     "recompute_evicted_tokens", "recompute_elsewhere_tokens", "recompute_broken_tokens",
 )  # fmt: skip
@@ -74,12 +74,29 @@ def test_spans_equal_single_steps_with_prefix_caching(roomy: Case, everything: C
         assert_same_requests(case)
 
 
+@given(cases(caching=True, tiers=True), cases(caching=True, tight=True, faults=True, tiers=True))
+@settings(max_examples=80)
+def test_spans_equal_single_steps_with_tiers_below_the_cache(roomy: Case, everything: Case) -> None:
+    """The same when evicted blocks go to host memory and a remote pool, and come back over links."""
+    for case in (roomy, everything):
+        assert_same_requests(case)
+
+
 @pytest.mark.long
 @given(cases(), cases(tight=True), cases(faults=True), cases(tight=True, faults=True))
 @settings(max_examples=1000)
 def test_spans_equal_single_steps_at_length(roomy: Case, tight: Case, faulty: Case, both: Case) -> None:
     """The same over many more clusters."""
     for case in (roomy, tight, faulty, both):
+        assert_same_requests(case)
+
+
+@pytest.mark.long
+@given(cases(caching=True, tiers=True), cases(tight=True, faults=True, caching=True, tiers=True))
+@settings(max_examples=1000)
+def test_spans_equal_single_steps_with_tiers_at_length(roomy: Case, everything: Case) -> None:
+    """The same over many more clusters with tiers."""
+    for case in (roomy, everything):
         assert_same_requests(case)
 
 

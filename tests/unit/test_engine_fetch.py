@@ -33,6 +33,12 @@ class Elsewhere:
         tokens = self.tokens - found * self.block_size
         return Fetch(tokens) if tokens > 0 and request.target_tokens >= self.tokens else None
 
+    def swap_out(self, request: Request, tokens: int) -> None:
+        pass
+
+    def forget(self, request: Request) -> None:
+        pass
+
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
         call_at(self.env, self.link.send(fetch.tokens), done)
 

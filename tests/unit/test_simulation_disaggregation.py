@@ -60,6 +60,7 @@ def test_pools_inherit_what_they_do_not_say() -> None:
         ({"deployment.disaggregation.decode.engine.kv_cache_dtype": "fp8"}, "kv_cache_dtype"),
         ({"deployment.disaggregation.decode.engine.name": "vllm"}, "engine.name"),
         ({"deployment.disaggregation.decode.engine.no_such_key": 1}, "no_such_key"),
+        ({"deployment.engine.enable_prefix_caching": True, "deployment.engine.host_cache": {}}, "KV tiers"),
         ({"deployment.disaggregation.transfer.bandwidth_efficiency_frac": 0.0}, "bandwidth_efficiency_frac"),
     ],
 )

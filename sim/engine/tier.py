@@ -1,0 +1,99 @@
+"""KV blocks kept below the GPU: in the memory of a host, or in a pool of the whole cluster.
+
+Holds whole prefixes: where the tail of a prompt is put, its head is put along. Blocks are evicted least recently put or
+read first, the last block of a prompt before its first. Every operation costs the runs of a prompt, not its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sim.engine.content import Segment
+from sim.engine.path import Path
+from sim.engine.radix import RadixTree
+from sim.errors import IdentityError
+
+Content = tuple[Segment, ...]
+
+
+def length_blocks(content: Content) -> int:
+    """Blocks of a content."""
+    return sum(blocks for _, blocks in content)
+
+
+class Tier:
+    """Blocks of one tier.
+
+    Attributes
+    ----------
+    num_blocks : its capacity.
+    blocks : blocks held that lookups find.
+    reserved : blocks taken by swapped-out requests.
+    """
+
+    __slots__ = ("_block_size", "_tree", "blocks", "num_blocks", "reserved")
+
+    def __init__(self, num_blocks: int, block_size: int) -> None:
+        self.num_blocks = num_blocks
+        self._block_size = block_size
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.blocks = self.reserved = 0
+        self._tree = RadixTree(self._block_size)
+
+    def match(self, content: Content, limit: int) -> int:
+        """Leading blocks of a content that are here, at most `limit`."""
+        return self._tree.match(content, limit)[0]
+
+    def touch(self, content: Content, blocks: int) -> None:
+        """The first `blocks` blocks, as far as they are here, were read."""
+        self._renew(content, self.match(content, blocks))
+
+    def put(self, content: Content, spill: Callable[[Content], None] | None = None) -> int:
+        """Keep all blocks of a content, as the youngest; returns how many are new.
+
+        Parameters
+        ----------
+        spill : gets the contents whose ends had to make room.
+        """
+        new = self._renew(content, length_blocks(content))
+        self.blocks += new
+        self._make_room(spill)
+        return new
+
+    def _renew(self, content: Content, blocks: int) -> int:
+        """Blocks that were not here, of those that are the youngest now."""
+        path = Path(content)
+        _, known = self._tree.extend(path, blocks)
+        self._tree.release(path)
+        return blocks - known
+
+    def _make_room(self, spill: Callable[[Content], None] | None) -> None:
+        excess = self.blocks + self.reserved - self.num_blocks
+        if excess > 0:
+            self._tree.evict(excess, spill)
+            self.blocks -= excess
+
+    def reserve(self, blocks: int, spill: Callable[[Content], None] | None = None) -> bool:
+        """Keep room for a swapped-out request; returns whether there is any beside the others."""
+        if self.reserved + blocks > self.num_blocks:
+            return False
+        self.reserved += blocks
+        self._make_room(spill)
+        return True
+
+    def audit(self, reserved: int) -> None:
+        """Check the counts.
+
+        Raises
+        ------
+        IdentityError : they are not those of the blocks held one by one.
+        """
+        held = sum(node.blocks for node in self._tree.nodes())
+        if held != self.blocks or reserved != self.reserved or held + reserved > self.num_blocks:
+            counted, booked = (held, reserved), (self.blocks, self.reserved)
+            raise IdentityError(
+                f"identity does not hold: blocks of a KV tier: {counted} against {booked} of {self.num_blocks}"
+            )
