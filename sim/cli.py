@@ -154,6 +154,30 @@ def verify(
 
 
 @app.command()
+def validate(
+    points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
+    out: Annotated[Path, typer.Option(help="Folder for table, points and picture.")] = Path("runs/validation"),
+    workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Simulate measured serving points; print the error by family, and draw predicted against measured."""
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.report.validate_plot import save_validate_plot
+    from sim.report.validate_text import validate_text
+    from sim.study.files import write_text
+    from sim.study.validate.validate import validate as run_points
+
+    with progress_bar("validate") as progress:
+        found = run_points(points, cache=out / "points", workers=workers, progress=progress)
+    text, data = validate_text(found), to_json(found.as_dict())
+    write_text(out / f"{points.stem}.txt", text + "\n")
+    write_text(out / f"{points.stem}.json", data + "\n")
+    save_validate_plot(found, out / f"{points.stem}.png")
+    _print(data if as_json else text)
+
+
+@app.command()
 def catalog(
     area: Annotated[
         str,

@@ -37,6 +37,33 @@ class Streams:
         sequence = np.random.SeedSequence(self.seed, spawn_key=(self.replication, key))
         return np.random.Generator(np.random.PCG64DXSM(sequence))
 
+    def part(self, name: str) -> Streams:
+        """Streams of one part of a load: the same names, each under the part's own."""
+        return PartStreams(self.seed, self.replication, name)
+
+
+class PartStreams(Streams):
+    """Streams whose names stand under that of a part, so that equal parts draw apart.
+
+    Parameters
+    ----------
+    part : name of the part.
+    """
+
+    __slots__ = ("_part",)
+
+    def __init__(self, seed: int, replication: int, part: str) -> None:
+        super().__init__(seed, replication)
+        self._part = part
+
+    def generator(self, name: str) -> np.random.Generator:
+        """A fresh generator at the start of the part's stream `name`."""
+        return super().generator(f"mix.{self._part}/{name}")
+
+    def part(self, name: str) -> Streams:
+        """Streams of a part of this part."""
+        return PartStreams(self.seed, self.replication, f"{self._part}/{name}")
+
 
 def blockwise(draw: Callable[[int], npt.NDArray[np.generic]], block: int = BLOCK) -> Iterator[float]:
     """Endless scalars drawn `block` at a time; five times cheaper than scalar draws.

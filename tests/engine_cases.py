@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, NewTokenRatio, RepairLaw
 from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
@@ -29,6 +30,7 @@ class KinkedLaw:
     above_s: float = 2e-4
     chunk_token_s: float = 1e-4
     shared_base_s: float = 4e-3
+    draft_s: float = 7e-4
 
     def decode(self, seqs: int) -> DecodeCoefficients:
         """Affine in the number of sequences."""
@@ -52,6 +54,10 @@ class KinkedLaw:
     def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         """Grows with the tokens of all lanes."""
         return self.shared_base_s + 1e-5 * total_tokens + 2e-5 * busiest_lane_tokens + 1e-3 * prefill
+
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
+        """Grows with the decoding sequences."""
+        return self.draft_s + 3e-6 * total_seqs + 5e-6 * busiest_lane_seqs
 
 
 # Coefficients without round sums: under round ones boundaries of two replicas coincide by chance, and the last bit of a
@@ -122,13 +128,39 @@ class Case:
     def draws(self) -> Iterator[RequestDraw]:
         """Its requests; they share prefixes where the cluster caches them."""
         make = shared_draws if self.plan.limits.enable_prefix_caching else draws
-        return make(self.seed, self.rate_rps, self.count, self.max_input, self.max_output)
+        made = make(self.seed, self.rate_rps, self.count, self.max_input, self.max_output)
+        if self.plan.limits.scheduling_policy != "priority":
+            return made
+        classes = Streams(self.seed).generator("classes")
+        return (draw._replace(priority=int(classes.integers(0, 4))) for draw in made)
 
     def run(self, *, coalesce: bool = True, **changes: object) -> Outcome:
         """Run it; identities are asserted inside."""
         plan = replace(self.plan, coalesce=coalesce, record_requests=True, **changes)  # type: ignore[arg-type]
         load = Load(self.draws(), self.concurrency)
         return Cluster(plan, self.law, load, Streams(self.seed)).run()
+
+
+@st.composite
+def engine_rules(draw: st.DrawFn) -> dict[str, object]:
+    """Rules of admission and preemption of any engine, with constants small enough to matter here."""
+    policy = draw(st.sampled_from(["fcfs", "shortest_prefill", "priority", "priority"]))
+    initial = draw(st.sampled_from([0.7, 0.31]))
+    return {
+        "scheduler": draw(st.sampled_from(["vllm", "sglang", "sglang", "tensorrt-llm"])),
+        "capacity_scheduler_policy": draw(st.sampled_from(["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"])),
+        "scheduling_policy": policy,
+        "new_token_ratio": NewTokenRatio(
+            initial=initial,
+            minimum=0.14 * initial,
+            decay=0.86 * initial / draw(st.sampled_from([600, 17])),
+            clip_tokens=draw(st.sampled_from([4096, 23])),
+            retract_steps=draw(st.sampled_from([20, 3])),
+        ),
+        "max_tokens": draw(st.sampled_from([0, 0, 50, 5000])),
+        "kv_watermark_frac": draw(st.sampled_from([0.0, 0.0, 0.1])),
+        "priority_preemption_threshold": draw(st.sampled_from([None, 0, 1])) if policy == "priority" else None,
+    }
 
 
 @st.composite
@@ -158,31 +190,48 @@ def tier_plans(draw: st.DrawFn, one_request: int) -> dict[str, HostPlan | Remote
 
 @st.composite
 def cases(
-    draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False, tiers: bool = False
+    draw: st.DrawFn,
+    *,
+    faults: bool = False,
+    tight: bool = False,
+    caching: bool = False,
+    tiers: bool = False,
+    drafting: bool = False,
+    flavours: bool = False,
 ) -> Case:
     """Random clusters: `tight` gives a KV pool barely larger than one request, `faults` injects node failures.
 
     `caching` turns the prefix cache on, for requests that begin alike; `tiers` puts host memory, a remote pool, or both
-    below it.
+    below it. `drafting` turns speculative decoding on. `flavours` draws the rules of every engine, and requests of
+    several classes.
     """
+    drafts = draw(st.integers(1, 4)) if drafting else 0
+    parts = draw(st.integers(1, 7)) if drafting else 1
+    acceptance_length = Fraction(draw(st.integers(parts, parts * (1 + drafts))) if drafting else 1, parts)
     block_size = draw(st.sampled_from([1, 4, 16]))
     max_input, max_output = draw(st.integers(1, 60)), draw(st.integers(1, 80))
-    one_request = -(-(max_input + max_output) // block_size)
+    one_request = -(-(max_input + max_output + 2 * drafts) // block_size)
     spare = draw(st.integers(0, 3)) if tight else draw(st.integers(0, 20)) * one_request
     max_num_seqs = draw(st.integers(1, 8))
     limits = EngineLimits(
         max_num_seqs=max_num_seqs,
-        max_num_batched_tokens=max_num_seqs + draw(st.integers(0, 40)),
+        max_num_batched_tokens=max_num_seqs * (1 + drafts) + draw(st.integers(0, 40)),
         block_size=block_size,
         num_kv_blocks=one_request + spare,
         max_model_len=draw(st.sampled_from([10_000, 70])),
         data_parallel_size=draw(st.integers(1, 3)),
-        pipeline_parallel_size=draw(st.integers(1, 2)),
+        pipeline_parallel_size=1 if drafting else draw(st.integers(1, 4)),
         scheduling_policy=draw(st.sampled_from(["fcfs", "shortest_prefill"])),
         scheduler_reserve_full_isl=draw(st.booleans()),
         enable_prefix_caching=caching,
         affinity_guard=draw(st.sampled_from([0, 2])) if caching else 8,
+        num_speculative_tokens=drafts,
+        acceptance_length=acceptance_length,
     )
+    if flavours:
+        limits = replace(limits, **draw(engine_rules()))
+        if limits.scheduler == "sglang" and draw(st.booleans()):
+            limits = replace(limits, enable_mixed_chunk=False, data_parallel_size=1, pipeline_parallel_size=1)
     routers = ["round_robin", "least_outstanding", "power_of_two"]
     if caching:
         routers += ["prefix_affinity", "session_sticky"]
@@ -203,7 +252,8 @@ def cases(
     client = ClientPolicy(
         max_retries=draw(st.integers(0, 3)),
         retry_backoff_s=draw(st.sampled_from([0.0, 0.3])),
-        request_timeout_s=draw(st.sampled_from([0.7, 5.0, 600.0])),
+        # no multiple of what steps last: which of two events at one instant comes first is a matter of rounding
+        request_timeout_s=draw(st.sampled_from([0.7001234567, 5.0001234567, 600.0])),
     )
     return Case(
         plan=ClusterPlan(
@@ -218,7 +268,9 @@ def cases(
             faults=plan,
             **(draw(tier_plans(one_request)) if tiers else {}),
         ),
-        law=replace(UNEVEN if caching else KinkedLaw(), attention_cap_tokens=draw(st.sampled_from([0, 40]))),
+        law=replace(
+            UNEVEN if caching or drafting else KinkedLaw(), attention_cap_tokens=draw(st.sampled_from([0, 40]))
+        ),
         seed=draw(st.integers(0, 10_000)),
         rate_rps=draw(st.sampled_from([0.5, 3.0, 30.0])),
         count=draw(st.integers(1, 60)),

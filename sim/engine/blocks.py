@@ -13,16 +13,42 @@ class BlockPool:
 
     Attributes
     ----------
+    cycle_steps, cycle_blocks : steps after which allocation repeats, and blocks that a sequence allocates in them:
+        `block_size` and 1 where a step stores one token.
+    lookahead_tokens : tokens beyond the stored ones that a sequence keeps blocks for (`sim.engine.speculative_blocks`).
     free : blocks that no running request holds, before step `step` allocates.
     cached : of these, blocks that a prefix cache still knows; what growth took of them counts until it is evicted.
     allocated, freed : totals since the start, for the identity allocated = freed + held + cached.
     """
 
-    __slots__ = ("allocated", "block_size", "cached", "decoding", "free", "freed", "phases", "step", "total")
+    __slots__ = (
+        "allocated",
+        "block_size",
+        "cached",
+        "cycle_blocks",
+        "cycle_steps",
+        "decoding",
+        "free",
+        "freed",
+        "lookahead_tokens",
+        "phases",
+        "step",
+        "total",
+    )
 
-    def __init__(self, total: int, block_size: int) -> None:
+    def __init__(
+        self,
+        total: int,
+        block_size: int,
+        cycle_steps: int | None = None,
+        cycle_blocks: int = 1,
+        lookahead_tokens: int = 0,
+    ) -> None:
         self.total = total
         self.block_size = block_size
+        self.cycle_steps = cycle_steps or block_size
+        self.cycle_blocks = cycle_blocks
+        self.lookahead_tokens = lookahead_tokens
         self.allocated = self.freed = self.cached = 0
         self.free = total
         self.clear(0)
@@ -33,7 +59,7 @@ class BlockPool:
         self.cached = 0
         self.free = self.total
         self.decoding = 0
-        self.phases = [0] * self.block_size
+        self.phases = [0] * self.cycle_steps
         self.step = step
 
     @property
@@ -56,9 +82,9 @@ class BlockPool:
         steps = step - self.step
         if steps == 0:
             return
-        size, phases = self.block_size, self.phases
+        size, phases = self.cycle_steps, self.phases
         full, rest = divmod(steps, size)
-        grown = full * self.decoding
+        grown = full * self.decoding * self.cycle_blocks
         at = self.step % size
         if rest == 1:
             grown += phases[at]
@@ -71,17 +97,21 @@ class BlockPool:
 
     def growth(self) -> int:
         """Blocks that step `step` allocates for decoding sequences."""
-        return self.phases[self.step % self.block_size]
+        return self.phases[self.step % self.cycle_steps]
 
     def join(self, step: int, stored_tokens: int) -> None:
         """A sequence with `stored_tokens` cached begins to decode at `step`; it keeps the blocks it holds."""
         self.decoding += 1
         self.phases[(step - stored_tokens) % self.block_size] += 1
 
-    def leave(self, join_step: int, stored_at_join_tokens: int, step: int) -> None:
-        """A decoding sequence stops before `step` and frees its blocks."""
+    def leave(self, join_step: int, stored_at_join_tokens: int, stored_tokens: int) -> None:
+        """A decoding sequence with `stored_tokens` cached by now stops and frees its blocks."""
         self.stop(join_step, stored_at_join_tokens)
-        self.give(-(-(stored_at_join_tokens + step - join_step) // self.block_size))
+        self.give(self.blocks_of(stored_tokens))
+
+    def blocks_of(self, stored_tokens: int) -> int:
+        """Blocks of a sequence with `stored_tokens` cached."""
+        return -(-(stored_tokens + self.lookahead_tokens) // self.block_size)
 
     def stop(self, join_step: int, stored_at_join_tokens: int) -> None:
         """A decoding sequence grows no more; what becomes of its blocks is the caller's affair."""
@@ -92,10 +122,10 @@ class BlockPool:
         """First step whose growth is not certain to fit: all steps before it do."""
         if self.decoding == 0:
             return 1 << 60
-        cycles = self.free // self.decoding
+        cycles = self.free // (self.decoding * self.cycle_blocks)
         if cycles:
-            return self.step + cycles * self.block_size
-        left, step, phases, size = self.free, self.step, self.phases, self.block_size
+            return self.step + cycles * self.cycle_steps
+        left, step, phases, size = self.free, self.step, self.phases, self.cycle_steps
         while True:
             left -= phases[step % size]
             if left < 0:

@@ -1,20 +1,24 @@
 """Clients: they send requests, wait, give up, and try again.
 
 Open load comes from an iterator of draws, one event each. Under closed load a new request follows each that ends. An
-attempt that meets no live replica, or is lost to a fault, or outlasts the request timeout, is repeated after an
-exponential back-off until `max_retries` is used up; then the request counts as failed (or abandoned, if the client
-gave up waiting). A caller of a closed loop pauses after a request that did not complete, so that an outage is not an
-endless loop at one instant.
+attempt that is over a limit of its tenant, meets no live replica, is lost to a fault, or outlasts the request timeout,
+is repeated after an exponential back-off until `max_retries` is used up; then the request counts as failed (or
+abandoned, if the client gave up waiting). A caller of a closed loop pauses after a request that did not complete, so
+that an outage is not an endless loop at one instant.
 
 Sessions come from the same iterator. The client asks a session for its next step when the one before is answered, and
 sends that call after its pause; sub-agents run side by side and are waited for. A call that finally fails, is refused,
 or was answered after the user's patience ends its session. Under closed load a new session follows each that ends.
+
+In a mixture of tenants open load comes from the iterator, and each part that bounds what it has under way sends the
+next when one of its own ends (`sim.engine.throttle`). A job with a due time is waited for without a timeout.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import cast
 
 from simpy import Environment, Event
@@ -25,6 +29,8 @@ from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_limits import TenantLimits
+from sim.engine.throttle import Throttled, Throttles
 from sim.errors import SimError
 from sim.workload.request import RequestDraw
 from sim.workload.sessions.call import Call
@@ -41,7 +47,9 @@ class Clients:
     draws : requests or sessions in order of arrival; under closed load their arrival times are ignored.
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
+    throttled : parts of open load that have a bound of their own.
     done : called once no request is left and none will come.
+    limits : what the gateway lets tenants do, or None.
 
     Attributes
     ----------
@@ -61,6 +69,8 @@ class Clients:
         concurrency: int | None = None,
         think_s: float = 0.0,
         max_requests: int | None = None,
+        limits: TenantLimits | None = None,
+        throttled: Sequence[Throttled] = (),
     ) -> None:
         self._env = env
         self._policy = policy
@@ -71,7 +81,9 @@ class Clients:
         self._done = done
         self._concurrency = concurrency
         self._think_s = think_s
+        self._response_s = policy.response_latency_s
         self._left = max_requests if max_requests is not None else -1
+        self._limits = limits
         self._router: Router | None = None
         self._next: RequestDraw | Session | None = None
         self._arrival = Alarm(env, CLIENT, self._arrive)
@@ -80,6 +92,11 @@ class Clients:
         self._deadlines: deque[tuple[float, Request, int]] = deque()
         self._watching = False
         self._calling: dict[Request, Session] = {}
+        self._throttles = (
+            Throttles(env, throttled, policy.failure_pause_s, self._send_throttled, self._check_done)
+            if throttled
+            else None
+        )
         self.sessions = SessionTally()
         self.longest_refused_tokens = 0
         self.exhausted = False
@@ -87,6 +104,8 @@ class Clients:
     def start(self, router: Router) -> None:
         """Begin to send."""
         self._router = router
+        if self._throttles is not None:
+            self._throttles.start()
         if self._concurrency is None:
             self._next_arrival()
         else:
@@ -126,6 +145,13 @@ class Clients:
         elif draw is not None:
             self._begin(cast("Session", draw))
 
+    def _send_throttled(self, draw: RequestDraw | Session) -> None:
+        if type(draw) is not RequestDraw:
+            self._begin(cast("Session", draw))
+        elif self._left:
+            self._left -= 1
+            self._send(draw)
+
     def _send(self, draw: RequestDraw, session: Session | None = None) -> None:
         now = self._env.now
         input_tokens, output_tokens = draw.input_tokens, draw.output_tokens
@@ -135,6 +161,8 @@ class Clients:
         if session is not None:
             self._calling[request] = session
         self._record.arrived(now)
+        if self._record.tenants is not None:
+            self._record.tenants.arrived(request.tenant)
         tokens = input_tokens + output_tokens
         if tokens > self._longest_tokens:
             self.longest_refused_tokens = max(self.longest_refused_tokens, tokens)
@@ -148,13 +176,21 @@ class Clients:
     def _attempt(self, request: Request, now: float) -> None:
         assert self._router is not None
         self._record.totals.attempts += 1
+        limits = self._limits
+        if limits is not None and not limits.admits(request, now):
+            self._record.totals.throttled += 1
+            self.retry(request, State.FAILED)
+            return
         replica = self._router.choose(request)
         if replica is None:
+            if limits is not None:
+                limits.ended(request)
             self.retry(request, State.FAILED)
             return
         request.replica = replica
         self._in_flight += 1
-        self._deadlines.append((now + self._timeout_s, request, request.attempt))
+        if request.deadline_s == inf:
+            self._deadlines.append((now + self._timeout_s, request, request.attempt))
         if not self._watching:
             self._watch()
         elif len(self._deadlines) > 4 * self._in_flight + COMPACT:
@@ -164,8 +200,7 @@ class Clients:
     def retry(self, request: Request, otherwise: State) -> None:
         """Try again after a back-off, or end with the fate `otherwise` when no retry is left."""
         if request.replica is not None:
-            request.replica = None
-            self._in_flight -= 1
+            self._leave(request)
         policy = self._policy
         if request.attempt >= policy.max_retries:
             if otherwise is State.FAILED:
@@ -180,6 +215,13 @@ class Clients:
         self._record.totals.retries += 1
         self._resting[request] = None
         call_later(self._env, delay_s, CLIENT, self._again, request)
+
+    def _leave(self, request: Request) -> None:
+        """An attempt is over."""
+        request.replica = None
+        self._in_flight -= 1
+        if self._limits is not None:
+            self._limits.ended(request)
 
     def _again(self, event: Event) -> None:
         request = cast("Request", event.value)
@@ -197,13 +239,14 @@ class Clients:
         if request.state is not State.COMPLETED:
             self.retry(request, State.ABANDONED)
             return
-        request.replica = None
-        self._in_flight -= 1
+        self._leave(request)
         session = self._calling.pop(request, None) if self._calling else None
         if session is not None:
             self._answered(session, request)
         elif self._concurrency is not None:
-            call_later(self._env, self._think_s, CLIENT, self._closed_again)
+            call_later(self._env, self._response_s + self._think_s, CLIENT, self._closed_again)
+        elif self._throttles is not None:
+            self._throttles.ended(request.tenant, completed=True)
         if self.exhausted:
             self._check_done()
 
@@ -215,6 +258,8 @@ class Clients:
             self._session_over(session, completed=False)
         elif self._concurrency is not None:
             self._pause_after_failure()
+        elif self._throttles is not None:
+            self._throttles.ended(request.tenant, completed=False)
         self._check_done()
 
     def _pause_after_failure(self) -> None:
@@ -223,6 +268,8 @@ class Clients:
 
     def _check_done(self) -> None:
         more_calls = self.sessions.unfinished and self._left
+        if self._throttles is not None and self._throttles.pending and self._left:
+            return
         if self.exhausted and not more_calls and self._record.in_system.level == 0:
             self._done()
 
@@ -236,20 +283,20 @@ class Clients:
         self.sessions.began()
         self._advance(session)
 
-    def _advance(self, session: Session) -> None:
+    def _advance(self, session: Session, response_s: float = 0.0) -> None:
         """On to the next step: a call after its pause, sub-agents now, or the end."""
         step = session.next_step()
         if step is None:
             self._session_over(session, completed=True)
         elif isinstance(step, Call):
-            call_later(self._env, step.gap_s, CLIENT, self._call, (session, step))
+            call_later(self._env, response_s + step.gap_s, CLIENT, self._call, (session, step))
         else:
             children = step.children
             session.waiting_for = len(children)
             for child in children:
                 child.parent = session
                 child.tenant, child.priority = session.tenant, session.priority
-                self._advance(child)
+                self._advance(child, response_s)
 
     def _call(self, event: Event) -> None:
         if not self._left:
@@ -273,10 +320,10 @@ class Clients:
         )
 
     def _answered(self, session: Session, request: Request) -> None:
-        if self._env.now - request.arrival_s > session.patience_s:
+        if self._env.now + self._response_s - request.arrival_s > session.patience_s:
             self._session_over(session, completed=False)
         else:
-            self._advance(session)
+            self._advance(session, self._response_s)
 
     def _session_over(self, session: Session, *, completed: bool) -> None:
         """A session or sub-agent ended; one that was given up takes the session that waits for it along."""
@@ -297,6 +344,8 @@ class Clients:
                 call_later(self._env, self._think_s, CLIENT, self._closed_again)
             else:
                 self._pause_after_failure()
+        elif self._throttles is not None:
+            self._throttles.ended(session.tenant, completed=completed)
         if self.exhausted:
             self._check_done()
 

@@ -16,15 +16,20 @@ from sim.engine.decode_replica import DecodeReplica
 from sim.engine.fleet import Fleet
 from sim.engine.handover import Handover
 from sim.engine.identities import check_identities
-from sim.engine.plan import ClusterPlan
+from sim.engine.pile_tally import Piles
+from sim.engine.plan import ClusterPlan, ServiceLevel
 from sim.engine.pool_totals import PoolOutcome
 from sim.engine.pools import DecodePool
 from sim.engine.prefill_replica import PrefillReplica
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
+from sim.engine.request import Request
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
+from sim.engine.tenant_limits import TenantLimits
+from sim.engine.tenant_tally import TenantTally
+from sim.engine.throttle import Throttled
 from sim.engine.tiers import attach_tiers
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
@@ -44,11 +49,19 @@ class Load:
     draws : requests or sessions in order of arrival.
     concurrency : requests in flight, or sessions under way, under closed load; None for open load.
     think_s : pause between a client's requests or sessions under closed load.
+    tenants : names of the parts of a mixture, which draws name by index; empty where all is one load.
+    slos : limits of each tenant.
+    piles : (tenant, pile) of every pile of jobs released before the horizon.
+    throttled : parts with a bound of their own on what is under way, beside the open load of `draws`.
     """
 
     draws: Iterator[RequestDraw | Session]
     concurrency: int | None = None
     think_s: float = 0.0
+    tenants: tuple[str, ...] = ()
+    slos: tuple[ServiceLevel, ...] = ()
+    piles: tuple[Piles, ...] = ()
+    throttled: tuple[Throttled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,9 @@ class Cluster:
     ) -> None:
         self.env = env = Environment()
         self.plan = plan
-        self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests)
+        self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
+        if load.tenants:
+            record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s, plan.record_requests)
         self.clients = Clients(
             env,
             plan.client,
@@ -101,6 +116,8 @@ class Cluster:
             load.concurrency,
             load.think_s,
             plan.max_requests,
+            TenantLimits(plan.tenant_limits) if plan.tenant_limits else None,
+            load.throttled,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         kind = Replica if plan.decode is None else PrefillReplica
@@ -133,7 +150,13 @@ class Cluster:
             record,
             self.clients.lost,
         )
-        self.router = Router(plan.router, serving, streams, plan.limits.affinity_guard * plan.limits.data_parallel_size)
+        self.router = Router(
+            plan.router,
+            serving,
+            streams,
+            plan.limits.affinity_guard * plan.limits.data_parallel_size,
+            plan.prefix_hash,
+        )
         if self.handover is not None:
             self.handover.start(self.router)
 
@@ -214,10 +237,12 @@ class Cluster:
             progress(1.0)
         self._settle()
         now, record = self.env.now, self.record
-        record.flush()
+        record.close()
         self.clients.sessions.duration_s.flush()
         unfinished = int(record.in_system.level)
         unfinished_s = self._unfinished_s(now)
+        if record.tenants is not None:
+            record.tenants.close(record.totals)
         check_identities(record, self.replicas, unfinished, unfinished_s, now)
         if self.handover is not None:
             self.handover.check()
@@ -234,7 +259,7 @@ class Cluster:
 
     def _unfinished_s(self, now: float) -> float:
         """Sojourn so far of everybody still here, summed one by one."""
-        here = [
+        here: list[Request] = [
             request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)
         ]
         here += self.clients.backing_off

@@ -92,9 +92,10 @@ class DecodeRank(Rank):
     def _admit(self, now_s: float) -> None:
         waiting, running, blocks = self.waiting, self.running, self.blocks
         while waiting and len(running) < self._limits.max_num_seqs:
-            request = waiting[0]
+            request = self._head()
             need = self._need(request)
-            if need > blocks.free - blocks.growth() - self.reserve_blocks * len(running):
+            reserved = self.reserve_blocks * len(running) + (self._watermark if running else 0)
+            if need > blocks.free - blocks.growth() - reserved:
                 return
             self._dequeue(request, now_s)
             request.state = State.FETCH
@@ -108,10 +109,10 @@ class DecodeRank(Rank):
         self.held.cached_tokens += request.target_tokens
         return min(self.lanes, key=_seqs)
 
-    def drop(self, request: Request, step: int) -> None:
+    def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
         """Take a running request out and free its blocks; KV on its way arrives in vain."""
         if request.state is not State.FETCH:
-            super().drop(request, step)
+            super().drop(request, step, keep_output=keep_output)
             return
         del self.running[request]
         request.epoch += 1

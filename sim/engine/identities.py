@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
@@ -27,8 +28,9 @@ def check_identities(
     IdentityError : names the identity and both sides.
     """
     totals = record.totals
-    resident = [replica.resident() for replica in replicas]
-    generated, prefilled, blocks = (sum(column) for column in zip(*resident, strict=True))
+    here = [replica.resident() for replica in replicas]
+    generated = sum(row[0] for row in here)
+    prefilled, blocks = sum(row[1] for row in here), sum(row[2] for row in here)
     ended = totals.completed + totals.failed + totals.refused + totals.abandoned
     ranks = [rank for replica in replicas for rank in replica.ranks]
     caches = any(rank.cache is not None for rank in ranks)
@@ -70,7 +72,7 @@ def check_identities(
     _same("latencies recorded alike", record.histograms["ttft_s"].count, record.histograms["e2el_s"].count)
 
 
-def _same(name: str, left: int, right: int) -> None:
+def _same(name: str, left: int | Fraction, right: int | Fraction) -> None:
     if left != right:
         raise IdentityError(f"identity does not hold: {name}: {left} against {right}")
 

@@ -7,6 +7,7 @@ pool, and their time is counted.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ class PrefillReplica(Replica):
         """Take a request that was preempted while it decoded: it goes before those that wait."""
         self.submit(request, now)
         assert request.rank is not None
-        request.rank.waiting.rotate(1)
+        request.rank.move_up(request)
 
     def kill(self) -> list[Request]:
         """Die: requests whose KV is here are lost too, wherever they wait for it."""
@@ -192,7 +193,7 @@ class PrefillReplica(Replica):
 
     # ---- for the identities -------------------------------------------------------------------------------------
 
-    def resident(self) -> tuple[int, int, int]:
+    def resident(self) -> tuple[Fraction, int, int]:
         """As for any replica; blocks of requests that have left are held here, and requests without a place too."""
         generated = prefilled = blocks = 0
         for rank in self.ranks:
@@ -209,4 +210,4 @@ class PrefillReplica(Replica):
             if request.replica is self:
                 generated += request.generated
                 prefilled += request.computed_tokens - request.hit_tokens
-        return generated, prefilled, blocks
+        return Fraction(generated), prefilled, blocks

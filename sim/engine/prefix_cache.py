@@ -182,8 +182,10 @@ class PrefixCache:
             pool.cached -= revived
         return shared
 
-    def release(self, request: Request, tokens: int, blocks: int) -> int:
+    def release(self, request: Request, tokens: int, blocks: int, *, keep_output: bool = True) -> int:
         """Let a running request go that holds `blocks` blocks, with `tokens` tokens stored.
+
+        Without `keep_output` only blocks that can be found already stay.
 
         Returns
         -------
@@ -194,7 +196,7 @@ class PrefixCache:
         pool, size = self._pool, self.block_size
         whole = tokens // size
         self.make_room(0)  # what growth has taken is gone before other blocks come free
-        shared = self._extend(path, whole) if whole > path.blocks else 0
+        shared = self._extend(path, whole) if keep_output and whole > path.blocks else 0
         known = path.blocks
         pool.give(blocks - known)
         idle = self.tree.release(path)

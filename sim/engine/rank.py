@@ -1,8 +1,10 @@
 """The scheduler of one attention data-parallel rank: queue, batch formation, KV admission, preemption.
 
 Follows vLLM v1 at the level of steps: running decodes first, then unfinished prefills, then waiting requests in policy
-order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, the
-newest running request is preempted and recomputed later; a waiting request never preempts anybody.
+order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, a
+running request is preempted and recomputed later: the newest, or whom the engine at hand picks (`retraction`). Some
+engines look ahead to the output before they admit (`admission`). A waiting request preempts nobody, unless classes of
+priority allow it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from sim.engine.blocks import BlockPool
+from sim.engine.acceptance import settle_rest
+from sim.engine.admission import Admission, admission_of
+from sim.engine.chunks import Chunks, fewest_requests
 from sim.engine.fetch import Fetch, Source
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
@@ -19,6 +23,12 @@ from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import PrefixCache, Shared
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.retraction import displaced, gives_way
+from sim.engine.speculative_blocks import block_pool
+from sim.engine.speculative_lane import lane_of
+from sim.engine.waiting_line import Line, WaitingHeap
+
+FAR = 1 << 60
 
 
 class Held:
@@ -28,13 +38,18 @@ class Held:
     ----------
     decoding : decoding sequences.
     cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
+    rest_units : part of a token, in units of the acceptance length, that decoding has cached beyond that; 0 without
+        speculative decoding (`sim.engine.acceptance`).
+    stalled_since_s : while prompts make decoding sequences wait, the boundary of their last token; else None.
     """
 
-    __slots__ = ("cached_tokens", "decoding")
+    __slots__ = ("cached_tokens", "decoding", "rest_units", "stalled_since_s")
 
     def __init__(self) -> None:
         self.decoding = 0
+        self.stalled_since_s: float | None = None
         self.cached_tokens = 0
+        self.rest_units = 0
 
 
 class Rank:
@@ -48,15 +63,24 @@ class Rank:
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
     cache : the prefix cache, or None without one.
+    admission : what the engine asks for beside the prompt, or None.
     source : where KV can be fetched from, or None.
     wake : called with this rank, a request and its epoch when its transfer is over.
     """
 
     __slots__ = (
+        "_chunks",
+        "_displaced_priority",
         "_fcfs",
         "_limits",
+        "_newest",
         "_preempted_step",
+        "_pressing_step",
         "_record",
+        "_reserve",
+        "_retracts",
+        "_watermark",
+        "admission",
         "blocks",
         "cache",
         "held",
@@ -84,23 +108,42 @@ class Rank:
         self.source: Source | None = None
         self.wake = wake
         self._fcfs = limits.scheduling_policy == "fcfs"
+        self._retracts = limits.scheduler == "sglang"
+        self._newest = not self._retracts and limits.scheduling_policy != "priority"
+        self._watermark = int(limits.kv_watermark_frac * limits.num_kv_blocks)
+        self._displaced_priority = 0
+        self._pressing_step = -1
         self._preempted_step = -1
         self.held = held
         self._record = record
-        self.blocks = BlockPool(limits.num_kv_blocks, limits.block_size)
+        self.blocks = block_pool(limits)
         self.cache = None if shared is None else PrefixCache(self.blocks, shared, record.totals)
-        self.lanes = [Lane(table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
-        self.waiting: deque[Request] = deque()
+        self.admission: Admission | None = admission_of(limits, self.blocks)
+        self._reserve = limits.scheduler_reserve_full_isl or self.admission is not None
+        self.lanes = [lane_of(limits, table, cap_tokens, slot) for slot in range(limits.pipeline_parallel_size)]
+        self._chunks = Chunks(self.lanes) if len(self.lanes) > 1 else None
+        self.waiting: Line = self._line()
         self.running: dict[Request, None] = {}
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
+
+    def _line(self) -> Line:
+        return deque() if self._fcfs else WaitingHeap(self._limits.scheduling_policy)
+
+    def _head(self) -> Request:
+        waiting = self.waiting
+        return waiting.head() if isinstance(waiting, WaitingHeap) else next(iter(waiting))
 
     def clear(self, step: int, now_s: float) -> list[Request]:
         """Lose everything; returns the requests that were here, oldest first."""
         self.settle(now_s)
         for request in self.running:
             if request.state is State.DECODE:
-                request.generated += step - request.join_step
+                assert request.lane is not None
+                decoded = request.lane.decoded_tokens(request, step)
+                if self._limits.num_speculative_tokens:
+                    settle_rest(self.held, request, decoded, request.lane.rest_units(request, step), self._record)
+                request.generated += decoded
         lost = [*self.running, *self.waiting]
         self.blocks.advance(step)
         self.blocks.clear(step)
@@ -110,11 +153,17 @@ class Rank:
             self.cache.clear()
         for lane in self.lanes:
             lane.clear(step)
+        if self._chunks is not None:
+            self._chunks.clear()
         self.running = {}
-        self.waiting = deque()
+        self.waiting = self._line()
+        if self.admission is not None:
+            self.admission.clear(step)
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
-        self._preempted_step = -1  # the step under way is lost, and the next batch forms at the same step index
+        self._preempted_step = (
+            self._pressing_step
+        ) = -1  # the step under way is lost, and the next batch forms at the same step index
         return lost
 
     def settle(self, now_s: float) -> None:
@@ -130,10 +179,21 @@ class Rank:
         request.rank = self
         request.state = State.WAITING
         request.queued_s = now_s
+        if self.load == 0 and self.admission is not None:
+            self.admission.was_idle()
         self.load += 1
         waiting = self.waiting
         waiting.append(request)
         return len(waiting) == 1 or not self._fcfs
+
+    def move_up(self, request: Request) -> None:
+        """Let the newest of the queue, who has run before, stand where a preempted request would."""
+        waiting = self.waiting
+        if isinstance(waiting, deque):
+            waiting.rotate(1)
+        elif self._limits.scheduling_policy != "priority":  # there its class and arrival say where
+            waiting.remove(request)
+            waiting.appendleft(request)
 
     def cached_blocks(self, request: Request, step: int) -> int:
         """Leading blocks of a request that are cached here while `step` is under way."""
@@ -148,28 +208,38 @@ class Rank:
         return found if cache.lower is None else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
-        """Make room for the blocks that decoding allocates in `step`, preempting the newest requests if need be."""
+        """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""
         blocks = self.blocks
         blocks.advance(step)
-        while blocks.growth() > blocks.free:  # cached blocks count as free: they go first
-            self._preempt(next(reversed(self.running)), step, now_s)
+        if blocks.growth() > blocks.free:  # cached blocks count as free: they go first
+            while blocks.growth() > blocks.free:
+                self._preempt(self._victim(step), step, now_s)
+            if self.admission is not None:
+                self.admission.retracted(self.running, step)
         self.safe_until = blocks.safe_until()
 
     def schedule(self, step: int, now_s: float) -> None:
         """Choose the prefill chunks of `step` for every lane; room for the growth of decodes must be there (`grow`)."""
         self.blocks.advance(step)
-        budget_tokens = self._limits.max_num_batched_tokens
+        budget_tokens, mixed = self._limits.max_num_batched_tokens, self._limits.enable_mixed_chunk
         for lane in self.lanes:
-            lane.budget_tokens = budget_tokens - lane.seqs
-        if self.prefills:
+            lane.budget_tokens = budget_tokens - lane.seqs * lane.verified_tokens if mixed else budget_tokens
+        if self._chunks is not None:
             for lane in self.lanes:
-                if lane.prefilling:
-                    self._continue(lane, step, now_s)
-        if self.waiting and self._preempted_step != step:  # who was just put back must not return at once
+                lane.earlier.clear()
+            self._chunks.proceed(self, step, now_s)
+        elif self.prefills:
+            self._continue(self.lanes[0], step, now_s)
+        if self.waiting and (self._preempted_step != step or not self.running):  # who was just put back must wait
             self._admit(now_s)
+        if self.admission is not None and mixed:
+            for lane in self.lanes:
+                if lane.chunks:
+                    self.admission.chunked(step)
+                    break
         self.safe_until = self.blocks.safe_until()
-        if self._preempted_step == step:
-            self.safe_until = step + 1  # it may return in the very next step
+        if step in (self._preempted_step, self._pressing_step):
+            self.safe_until = step + 1  # it may return, or make way, in the very next step
 
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""
@@ -183,41 +253,64 @@ class Rank:
 
     def _dequeue(self, request: Request, now_s: float) -> None:
         self._record.totals.waiting_s += now_s - request.queued_s
-        if request is self.waiting[0]:
-            self.waiting.popleft()
+        waiting = self.waiting
+        if isinstance(waiting, deque) and request is waiting[0]:
+            waiting.popleft()
         else:
-            self.waiting.remove(request)
+            waiting.remove(request)
+
+    def _victim(self, step: int) -> Request:
+        return next(reversed(self.running)) if self._newest else gives_way(self._limits, self.running, step)
+
+    def steps_until_admission(self, step: int, steps: int) -> int:
+        """Of `steps` steps that only decode, those before the head of the queue may be admitted."""
+        if self.admission is None or len(self.running) >= self._limits.max_num_seqs:
+            return steps
+        return self.admission.steps_until(step, steps)
 
     def _continue(self, lane: Lane, step: int, now_s: float) -> None:
-        blocks = self.blocks
         for request in tuple(lane.prefilling):
             if lane.budget_tokens <= 0:
                 return
             if request.state is not State.PREFILL:
                 continue  # preempted by an older one in this very step
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
-            need = self._blocks_for(request, chunk)
-            while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
-                self._preempt(next(reversed(self.running)), step, now_s)
+            need = self.make_room(request, chunk, step, now_s)
             if request.state is not State.PREFILL:
                 return  # it was the newest itself
-            self._chunk(lane, request, chunk, need)
+            self.chunk(lane, request, chunk, need)
+
+    def make_room(self, request: Request, tokens: int, step: int, now_s: float) -> int:
+        """Preempt the newest requests, at last itself, until `tokens` of a prompt fit; returns the blocks needed."""
+        blocks = self.blocks
+        need = self.blocks_for(request, tokens)
+        while need > blocks.free - blocks.growth() and request.state is State.PREFILL:
+            self._preempt(self._victim(step), step, now_s)
+        return need
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        source, found = self.source, 0
+        source, found, idle = self.source, 0, 0
+        ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
         room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
-        reserve = self._limits.scheduler_reserve_full_isl
+        reserve, admission = self._reserve, self.admission
         if reserve:
             room -= self._promised_blocks()
-        lane = lanes[0]
-        while waiting and len(running) < seats:
-            if len(lanes) > 1:
-                lane = min(lanes, key=_fullness)
-            if lane.budget_tokens <= 0:
+        if admission is not None:
+            admission.opens(lanes, blocks.step)
+        chunks = self._chunks
+        lane = begins = lanes[0]  # where it will decode, and where its prompt begins
+        while waiting:
+            if len(running) >= seats:
+                if self._make_way(0.0, now_s):
+                    self._admit(now_s)
                 return
-            request = waiting[0] if self._fcfs else min(waiting, key=_prefill_left)
+            if lane.budget_tokens <= 0 if chunks is None else chunks.spent():
+                return
+            request = self._head()
+            if running and self._preempted_step == blocks.step and request.priority >= self._displaced_priority:
+                return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
                 cache.fit(blocks.growth())
@@ -225,31 +318,94 @@ class Rank:
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on
             if source is not None and (fetch := source.find(request, found)) is not None:
-                need = -(-request.target_tokens // blocks.block_size) - found
-                if need > room:
+                need = -(-(request.target_tokens + ahead) // blocks.block_size) - found
+                if running and not self._fits(request, need - room, found, idle, now_s):
                     return
                 room -= need
                 self._fetch(request, fetch, found, need, now_s)
                 continue
-            chunk = min(chunk, lane.budget_tokens)
-            need = -(-chunk // blocks.block_size)  # what it finds ends with a block
-            whole = -(-request.target_tokens // blocks.block_size) - found if reserve else need
-            if whole > room:
+            if chunks is not None:
+                lane = min(lanes, key=fewest_requests)
+                begins = chunks.first_lane(lane, chunk)
+            chunk = min(chunk, begins.budget_tokens)
+            need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
+            whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
+            # who is alone always fits, but where computed prompts wait here for a decode rank
+            if (running or whole > room) and not self._fits(request, whole - room, found, idle, now_s):
                 return
             room -= whole
-            if source is not None:
-                source.forget(request)
-            if cache is not None:
-                self.held.cached_tokens += cache.hold(request, found)
-            self._dequeue(request, now_s)
-            request.state = State.PREFILL
-            request.lane = lane
-            if request.scheduled_s < 0.0:
-                request.scheduled_s = now_s
-            running[request] = None
-            lane.prefilling.append(request)
-            self.prefills += 1
-            self._chunk(lane, request, chunk, need)
+            self._enter(request, lane, found, now_s)
+            self.chunk(begins, request, chunk, need)
+            if chunks is not None:
+                more = chunks.extend(self, request, begins, chunk, FAR if reserve else room)
+                room -= 0 if reserve else more
+                need += more
+            if admission is not None:
+                admission.admitted(request, found, need)
+
+    def _enter(self, request: Request, lane: Lane, found: int, now_s: float) -> None:
+        """Let a request out of the queue run, holding the blocks it found cached, to decode in `lane`."""
+        if self.source is not None:
+            self.source.forget(request)
+        if self.cache is not None:
+            self.held.cached_tokens += self.cache.hold(request, found)
+        self._dequeue(request, now_s)
+        request.state = State.PREFILL
+        request.lane = lane
+        if request.scheduled_s < 0.0:
+            request.scheduled_s = now_s
+        self.running[request] = None
+        lane.prefilling.append(request)
+        self.prefills += 1
+
+    def _fits(self, request: Request, short_blocks: int, found: int, idle: int, now_s: float) -> bool:
+        """Whether the head of the queue fits beside those who run; if others make way for it, admission starts anew."""
+        short_tokens = float((short_blocks + self._watermark) * self.blocks.block_size)
+        if self.admission is not None:
+            short_tokens = max(short_tokens, self.admission.short_tokens(request, found, idle))
+        if short_tokens <= 0.0:
+            return True
+        if self._make_way(short_tokens, now_s):
+            self._admit(now_s)
+        return False
+
+    def _make_way(self, short_tokens: float, now_s: float) -> bool:
+        """Displace running requests of lower classes for the head of the queue, if enough come free; whether they did.
+
+        As SGLang's `PrefillAdder.preempt_to_schedule`: nobody goes unless the sum covers what is short; one suffices
+        where a seat is short.
+        """
+        threshold = self._limits.priority_preemption_threshold
+        if threshold is None:
+            return False
+        step, size, admission = self.blocks.step, self.blocks.block_size, self.admission
+        leaving = []
+        for request in displaced(self.running, self._head(), threshold):
+            leaving.append(request)
+            held = self._blocks_held(request, step)
+            short_tokens -= held * size if admission is None else admission.credit_tokens(request, held)
+            if short_tokens <= 0.0:
+                break
+        if not leaving or short_tokens > 0.0:
+            if leaving and self._retracts:  # what is short falls with the new-token ratio
+                self._pressing_step = step
+            return False
+        for request in leaving:
+            if request.state is State.PREFILL:
+                for begun in self.lanes:
+                    begun.budget_tokens += begun.chunk_tokens(request)
+            elif request.state is State.DECODE and self._limits.enable_mixed_chunk:
+                assert request.lane is not None
+                request.lane.budget_tokens += self._limits.verified_tokens
+            self._preempt(request, step, now_s)
+        self._displaced_priority = leaving[-1].priority
+        return True
+
+    def _blocks_held(self, request: Request, step: int) -> int:
+        if request.state is not State.DECODE:
+            return request.blocks
+        assert request.lane is not None
+        return self.blocks.blocks_of(request.join_context - 1 + request.lane.decoded_tokens(request, step))
 
     def _fetch(self, request: Request, fetch: Fetch, found: int, need: int, now_s: float) -> None:
         """Admit a request that has all its blocks from now on, and waits in none of the lanes for its transfer."""
@@ -264,6 +420,8 @@ class Rank:
         if request.scheduled_s < 0.0:
             request.scheduled_s = now_s
         self.running[request] = None
+        if self.admission is not None:
+            self.admission.admitted(request, found, need)
         self.blocks.take(need)
         request.blocks += need
         if self.cache is not None:
@@ -286,42 +444,55 @@ class Rank:
         fetch.landed(request)
         if self.cache is not None:
             self.store(request, step)
-        lane = request.lane = min(self.lanes, key=_occupancy)
+        lane = request.lane = min(self.lanes, key=fewest_requests)
         if request.computed_tokens < request.target_tokens:
             request.state = State.PREFILL
             request.fetch = None
             lane.prefilling.append(request)
             self.prefills += 1
+            if self._chunks is not None:
+                self._chunks.add(request)
         return lane
 
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
-        size = self.blocks.block_size
+        size, ahead = self.blocks.block_size, self.blocks.lookahead_tokens
         return sum(
-            -(-request.target_tokens // size) - request.blocks for lane in self.lanes for request in lane.prefilling
+            -(-(request.target_tokens + ahead) // size) - request.blocks
+            for lane in self.lanes
+            for request in lane.prefilling
         )
 
-    def _blocks_for(self, request: Request, chunk: int) -> int:
-        return -(-(request.computed_tokens + chunk) // self.blocks.block_size) - request.blocks
+    def blocks_for(self, request: Request, tokens: int) -> int:
+        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
+        blocks = self.blocks
+        return -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
 
-    def _chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+    def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
+        """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""
         self.blocks.take(need)
         request.blocks += need
         lane.budget_tokens -= chunk
         lane.chunks.append((request, chunk))
 
     def _preempt(self, request: Request, step: int, now_s: float) -> None:
-        """Put a running request back at the head of the queue; its tokens are computed again later."""
+        """Put a running request back into the queue; its tokens are computed again later.
+
+        It goes to the head, or where its class stands. SGLang puts it at the end and forgets the KV of its output.
+        """
         wasted = request.computed_tokens - request.hit_tokens
         if self.cache is not None:
             self.cache.fit(self.blocks.growth())
         stored, fetching = request.computed_tokens, request.state is State.FETCH
         if request.state is State.DECODE:
-            stored = request.join_context - 1 + step - request.join_step
+            assert request.lane is not None
+            stored = request.join_context - 1 + request.lane.decoded_tokens(request, step)
+            stalled_s = self.held.stalled_since_s
             if request.fetch is None:  # otherwise it has just resumed
-                request.last_token_s = now_s  # a decoding sequence has put out a token at every boundary
+                # a decoding sequence has put out a token at every boundary, unless prompts made it wait
+                request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
         request.queued_s = now_s
-        self.drop(request, step)
+        self.drop(request, step, keep_output=not self._retracts)
         self._preempted_step = step
         request.preemptions += 1
         path = request.path
@@ -334,10 +505,15 @@ class Rank:
         request.fetch = None
         if self.source is not None:
             self.source.swap_out(request, 0 if fetching else stored)
-        self.waiting.appendleft(request)
+        if self._retracts:
+            self.waiting.append(request)
+        else:
+            self.waiting.appendleft(request)
 
-    def drop(self, request: Request, step: int) -> None:
-        """Take a running request out of its lane and free its blocks."""
+    def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
+        """Take a running request out of its lane and free its blocks; a cache keeps its output only if asked to."""
+        if self.admission is not None and request.state is State.DECODE:
+            self.admission.leaves(request, step)
         del self.running[request]
         request.epoch += 1
         if request.state is State.FETCH:  # the transfer goes on, but nobody waits for it
@@ -348,30 +524,38 @@ class Rank:
         lane, held = request.lane, self.held
         assert lane is not None
         if request.state is State.DECODE:
-            decoded = step - request.join_step
+            decoded = lane.decoded_tokens(request, step)
             stored = request.join_context - 1
-            request.generated += decoded
+            beyond = 0
+            if lane.verified_tokens > 1:
+                beyond = settle_rest(held, request, decoded, lane.rest_units(request, step), self._record)
+            request.generated += decoded - beyond
             held.decoding -= 1
             self.blocks.advance(step)
             if self.cache is None:
                 held.cached_tokens -= stored + decoded
-                self.blocks.leave(request.join_step, stored, step)
+                self.blocks.leave(request.join_step, stored, stored + decoded)
             else:
                 self.blocks.stop(request.join_step, stored)
-                blocks = -(-(stored + decoded) // self.blocks.block_size)
-                held.cached_tokens -= self.cache.release(request, stored + decoded, blocks)
+                blocks = self.blocks.blocks_of(stored + decoded)
+                kept = stored + decoded - beyond
+                released = self.cache.release(request, kept, blocks, keep_output=keep_output)
+                held.cached_tokens -= released + beyond
             lane.leave(request, step)
         else:
             self.give(request, step)
             self.prefills -= 1
             lane.prefilling.remove(request)
-            if lane.chunks:
-                lane.chunks = [pair for pair in lane.chunks if pair[0] is not request]
+            for other in self.lanes:
+                if other.chunks:
+                    other.chunks = [pair for pair in other.chunks if pair[0] is not request]
         request.blocks = 0
 
     def give(self, request: Request, step: int) -> None:
         """Free the blocks of a request that does not decode."""
         cache = self.cache
+        if self.admission is not None:
+            self.admission.leaves(request, step)
         if cache is None:
             self.held.cached_tokens -= request.computed_tokens
             self.blocks.give(request.blocks)
@@ -385,17 +569,3 @@ class Rank:
         assert cache is not None
         self.blocks.advance(step)
         self.held.cached_tokens -= cache.store(request, request.computed_tokens)
-
-
-def _fullness(lane: Lane) -> tuple[bool, int]:
-    """Order in which microbatches take new requests: those with budget left first, then the smallest."""
-    return lane.budget_tokens <= 0, lane.seqs + len(lane.prefilling)
-
-
-def _occupancy(lane: Lane) -> int:
-    """Sequences of a microbatch."""
-    return lane.seqs + len(lane.prefilling)
-
-
-def _prefill_left(request: Request) -> int:
-    return request.target_tokens - request.computed_tokens

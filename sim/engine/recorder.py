@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sim.engine.plan import ServiceLevel
 from sim.engine.request import Request
+from sim.engine.tenant_tally import TenantTally
 from sim.engine.totals import Totals
 from sim.measure.gauge import TimeWeighted
 from sim.measure.histogram import BufferedHistogram
@@ -28,21 +29,27 @@ class Recorder:
     in_system : requests sent and not yet finished, in time.
     rows : one tuple per completed request (`ROW`), only where rows are asked for.
     kv_peak_tokens : most tokens cached on one replica at a step boundary, since the warm-up.
+    tenants : the same by tenant; None where the load has only one.
     timeline : (time, running, waiting, cached-token share, replicas up) samples, bounded in number.
     """
 
-    def __init__(self, slo: ServiceLevel, warmup_s: float, record_requests: bool) -> None:
+    def __init__(
+        self, slo: ServiceLevel, warmup_s: float, record_requests: bool, response_latency_s: float = 0.0
+    ) -> None:
         self.slo = slo
+        self._response_s = response_latency_s
         self.warmup_s = warmup_s
         self.totals = Totals()
         self.opened = self.totals.copy()
         self.histograms = {name: BufferedHistogram() for name in HISTOGRAMS}
+        self.tenants: TenantTally | None = None
         self.in_system = TimeWeighted()
         self.sojourn_s = 0.0
         self.rows: list[tuple[float, ...]] | None = [] if record_requests else None
         self.timeline: list[tuple[float, ...]] = []
         self.kv_peak_tokens = 0
         self.measuring = warmup_s <= 0.0
+        self._burst_tokens = 0
         self._ttft = self.histograms["ttft_s"].pending
         self._tpot = self.histograms["tpot_s"].pending
         self._e2el = self.histograms["e2el_s"].pending
@@ -53,6 +60,8 @@ class Recorder:
     def open(self) -> None:
         """End of the warm-up: measure from here."""
         self.opened = self.totals.copy()
+        if self.tenants is not None:
+            self.tenants.open()
         self.kv_peak_tokens = 0
         self.measuring = True
 
@@ -65,6 +74,8 @@ class Recorder:
         """A request finished, one way or another."""
         self.in_system.add(now_s, -1)
         self.sojourn_s += now_s - request.arrival_s
+        if self.tenants is not None:
+            self.tenants.left(request)
 
     def gaps(self, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
         """Gaps between tokens of `decoding` sequences over `steps` steps, step i lasting `first_s + i * slope_s`."""
@@ -72,6 +83,11 @@ class Recorder:
             self._ramps.append((first_s, slope_s, steps, decoding))
             if len(self._ramps) >= FLUSH:
                 self._itl.flush()
+
+    def bursts(self, tokens: int) -> None:
+        """Tokens that came with another of the same step: gaps of zero. Negative to take some back."""
+        if self.measuring:
+            self._burst_tokens += tokens
 
     def gap(self, seconds: float) -> None:
         """One gap between tokens that is not a step: a preempted request resumed."""
@@ -101,10 +117,15 @@ class Recorder:
         self.in_system.add(now_s, -1)
         e2el = now_s - request.arrival_s
         self.sojourn_s += e2el
-        ttft = request.first_token_s - request.arrival_s
+        e2el += self._response_s
+        ttft = request.first_token_s - request.arrival_s + self._response_s
         tpot = (e2el - ttft) / (tokens - 1) if tokens > 1 else 0.0
-        slo = self.slo
-        if ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s:
+        tenants = self.tenants
+        slo = self.slo if tenants is None else tenants.slos[request.tenant]
+        good = ttft <= slo.ttft_s and tpot <= slo.tpot_s and e2el <= slo.e2el_s and now_s <= request.deadline_s
+        if tenants is not None:
+            tenants.completed(request, now_s, ttft, tpot, good=good)
+        if good:
             totals.good += 1
             totals.good_tokens += tokens
             totals.good_input_tokens += request.input_tokens
@@ -131,6 +152,12 @@ class Recorder:
                     request.preemptions,
                 )
             )
+
+    def close(self) -> None:
+        """End of the run: everything pending goes into the histograms, the gaps of zero among it."""
+        self.flush()
+        if self._burst_tokens > 0:  # below zero only where a short window corrects what came before it
+            self._itl.add(0.0, self._burst_tokens)
 
     def flush(self) -> None:
         """Move pending values into the histograms, so that memory does not grow with the run."""

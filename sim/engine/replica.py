@@ -9,21 +9,25 @@ the next step boundary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from heapq import heappop, heappush
 from operator import attrgetter
 
 from simpy import Environment, Event
 
+from sim.engine.acceptance import emit, held_tokens, shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
+from sim.engine.pipeline import Pipeline
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
 from sim.engine.rank import Held, Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.resident import resident
+from sim.engine.stall import Stall
 from sim.steptime.law import StepLaw
 from sim.steptime.span import ramp_seconds, span_seconds, steps_until
 
@@ -69,12 +73,17 @@ class Replica:
         self._finished = finished
         self._coalesce = coalesce
         self.caching = shared is not None
-        self._pipelined = limits.pipeline_parallel_size > 1
-        table = DecodeTable(law, limits.max_num_seqs)
+        self._drafts = limits.num_speculative_tokens
+        stages = limits.pipeline_parallel_size
+        self._pipeline = Pipeline(stages, limits.data_parallel_size, law) if stages > 1 else None
+        table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         size = range(limits.data_parallel_size)
         self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
+        self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
+        self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
+        self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
@@ -91,6 +100,7 @@ class Replica:
         self._chunk_tokens = 0
         self._first_s = 0.0
         self._slope_s = 0.0
+        self._bubble_s = self._bubble_slope_s = 0.0
 
     # ---- from outside -------------------------------------------------------------------------------------------
 
@@ -131,12 +141,15 @@ class Replica:
         self._kv_part_s = 0.0
         lost = [request for rank in self.ranks for request in rank.clear(self.step, self.env.now)]
         self.held.decoding = self.held.cached_tokens = 0
+        assert self.held.rest_units == 0, "rests of sequences that are gone"
         self._marks.clear()
         self._finishes.clear()
         self._crossings.clear()
         self._cancelled.clear()
         self._chunked.clear()
         self._landings.clear()
+        if self._stall is not None:
+            self._stall.clear()
         self.outstanding = 0
         for request in lost:
             self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
@@ -191,7 +204,7 @@ class Replica:
                 self._account(done)
         cached_tokens = self.held.cached_tokens
         if self._planned:
-            part_s = cached_tokens * (now - self._start_s)
+            part_s = held_tokens(self.held, self.limits) * (now - self._start_s)
             totals.kv_token_s += part_s - self._kv_part_s
             self._kv_part_s = part_s
         self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, cached_tokens)
@@ -203,6 +216,8 @@ class Replica:
     def _begin(self, now: float) -> None:
         """Leave idleness at this instant's step boundary, after all its arrivals."""
         self._stepping = True
+        if self._pipeline is not None:
+            self._pipeline.reset()
         self._idle(now)
         self._start_s = now
         self._planned = 0
@@ -272,10 +287,16 @@ class Replica:
 
     def _account(self, steps: int) -> None:
         """Book `steps` finished steps of the span under way."""
+        if self._prefilling and self._stall is not None:
+            self._account_prompts_only()
+            return
         first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
         decoding = held.decoding
         totals.steps += steps
-        if steps == 1:
+        if self._drafts:
+            seconds, ramp_s = span_seconds(steps, first, slope), ramp_seconds(steps, first, slope)
+            totals.kv_token_s += emit(held, steps, seconds, ramp_s, self.limits, self._record) - self._kv_part_s
+        elif steps == 1:
             seconds = first
             totals.emitted_tokens += decoding
             totals.kv_token_s += held.cached_tokens * seconds - self._kv_part_s
@@ -287,14 +308,28 @@ class Replica:
             totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
             held.cached_tokens += steps * decoding
         self._kv_part_s = 0.0
+        if self._pipeline is not None:
+            totals.bubble_s += span_seconds(steps, self._bubble_s, self._bubble_slope_s)
+            self._bubble_s += steps * self._bubble_slope_s
         if self._landings.resumed:
             self._landings.gaps(self._start_s, first, slope, steps, decoding)
+        elif self._stall is not None:
+            self._stall.gaps(self._start_s, first, slope, steps)
         elif decoding:
             self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
+
+    def _account_prompts_only(self) -> None:
+        """Book a step that decoded nothing; the counter of decode steps stands still."""
+        seconds, totals = self._first_s, self._totals
+        totals.steps += 1
+        totals.kv_token_s += self.held.cached_tokens * seconds - self._kv_part_s
+        self._kv_part_s = 0.0
+        self._start_s += seconds
+        self._planned = 0
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -310,9 +345,13 @@ class Replica:
                 if caching:
                     rank.store(request, step)
                 if request.computed_tokens == request.target_tokens:
-                    lane.prefilling.remove(request)
+                    home = request.lane
+                    assert home is not None
+                    home.prefilling.remove(request)
                     rank.prefills -= 1
-                    self._first_token(rank, lane, request, step, now)
+                    self._first_token(rank, home, request, step, now)
+                    if home is not lane and self._pipeline is not None and request.state is State.DECODE:
+                        self._pipeline.joined(home.slot, lane.slot)
         self._chunked.clear()
 
     def _first_token(self, rank: Rank, lane: Lane, request: Request, step: int, now: float) -> None:
@@ -334,10 +373,15 @@ class Replica:
         """A request whose tokens are all stored, but the last generated one, decodes from `step` on."""
         stored = request.target_tokens
         request.state = State.DECODE
-        finish = step + request.output_tokens - request.generated  # boundary at which the last token is out
+        # boundary at which the last token is out
+        finish = step + lane.decode_steps(request.output_tokens - request.generated)
         rank.blocks.advance(step)
         rank.blocks.join(step, stored)
         rank.safe_until = step
+        if self._stall is not None:
+            self._stall.joins(request, self.env.now)
+        if rank.admission is not None:
+            rank.admission.decodes(request, step)
         self.held.decoding += 1
         cross = lane.join(request, step, stored + 1)
         self._mark(self._finishes, finish, request)
@@ -356,7 +400,7 @@ class Replica:
         for request, epoch in self._crossings.pop(step):
             if request.epoch == epoch:
                 assert request.lane is not None
-                request.lane.cross(step)
+                request.lane.cross(request, step)
 
     def _finish(self, step: int, now: float) -> None:
         for request, epoch in self._finishes.pop(step):
@@ -405,18 +449,20 @@ class Replica:
             lane = pair[1]
             if lane.changed:
                 lane.refresh()
-            tokens = lane.seqs
+            tokens = lane.tokens
             if lane.chunks:
                 self._chunked.append(pair)
                 seconds, chunked = self._mixed(lane, step)
                 slope = 0.0
                 chunk_tokens += chunked
-                tokens += chunked
+                tokens = tokens + chunked if self._stall is None else chunked
             elif tokens:
                 slope = lane.slope_s
                 seconds = lane.first_s + (step - lane.step) * slope
             else:
                 continue
+            if self._pipeline is not None:
+                self._pipeline.add(lane, tokens, seconds, slope)
             total_tokens += tokens
             if tokens > most_tokens:  # noqa: PLR1730 - a call costs more than the rest of the line
                 most_tokens = tokens
@@ -427,17 +473,15 @@ class Replica:
         if total_tokens == 0:
             self._rest()
             return
-        if self._pipelined:
-            total_tokens = self._fullest_slot_tokens()
+        if prefilling and self._stall is not None:
+            self._stall.begins(now)
         self._start_s = now
-        self._first_s = duration_s = slowest_s + self._law.shared_s(total_tokens, most_tokens, prefilling)
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
+        self._first_s = duration_s = self._seconds(slowest_s, total_tokens, most_tokens)
         steps = 1
         if self._coalesce and not prefilling:
-            steps = min(self._marks[0], safe) - step
+            steps = self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
             if steps > 1:
-                if len(self._lanes) > 1:
-                    steps = self._until_overtaken(step, steps, slowest_s, slope_s)
                 duration_s = span_seconds(steps, duration_s, slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
@@ -448,27 +492,51 @@ class Replica:
             rank.rest()
         self._stepping = False
 
+    def _seconds(self, slowest_s: float, total_tokens: int, most_tokens: int) -> float:
+        """Duration of the step being planned, whose slowest lane takes `slowest_s`."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return slowest_s + self._shared_s(total_tokens, most_tokens, self._prefilling)
+        if self._prefilling:
+            seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s)
+            self._bubble_slope_s = 0.0
+            return seconds
+        seconds = slowest_s + self._law.shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
+        self._bubble_s, self._bubble_slope_s = pipeline.decode_round(seconds, self._slope_s)
+        return seconds
+
     def _mixed(self, lane: Lane, step: int) -> tuple[float, int]:
         """(lane seconds, prompt tokens) of a step with prompt chunks."""
-        seqs, ahead = lane.seqs, step - lane.step
+        seqs, ahead = lane.seqs if self._stall is None else 0, step - lane.step
         tokens = 0
         chunks = []
         for request, chunk in lane.chunks:
             tokens += chunk
-            chunks.append((chunk, request.computed_tokens))
-        context_tokens = lane.context_tokens + ahead * seqs
-        capped_tokens = lane.capped_tokens + ahead * lane.below
+            before = request.computed_tokens
+            if lane.earlier:
+                before += lane.earlier.get(request, 0)
+            chunks.append((chunk, before))
+        if not seqs:  # nobody decodes here, or those who do wait for the prompts
+            return self._law.mixed_s(0, 0, 0, any_above=False, prefills=chunks), tokens
+        context_tokens, capped_tokens = lane.context_units, lane.capped_units
+        if ahead:
+            ahead *= lane.units_per_step
+            context_tokens += ahead * seqs
+            capped_tokens += ahead * lane.below
+        if self._drafts:  # whole tokens
+            context_tokens //= lane.units_per_token
+            capped_tokens //= lane.units_per_token
         return self._law.mixed_s(seqs, context_tokens, capped_tokens, lane.above > 0, chunks), tokens
 
-    def _fullest_slot_tokens(self) -> int:
-        """Tokens of the largest microbatch, over all ranks: those share the experts in one pass of the pipeline."""
-        slots = [0] * self.limits.pipeline_parallel_size
-        for _, lane in self._lanes:
-            tokens = lane.seqs
-            for _, chunk in lane.chunks:
-                tokens += chunk
-            slots[lane.slot] += tokens
-        return max(slots)
+    def _steps_alike(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
+        """Of `steps` steps without a mark, those before another lane is the slowest or a queue may move."""
+        if self._looks_ahead:
+            for rank in self.ranks:
+                if rank.waiting:
+                    steps = rank.steps_until_admission(step, steps)
+        if steps > 1 and len(self._lanes) > 1:
+            steps = self._until_overtaken(step, steps, slowest_s, slope_s)
+        return steps
 
     def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
         """Steps until another lane becomes the slowest, at most `steps`, at least 1."""
@@ -482,6 +550,6 @@ class Replica:
 
     # ---- for the identities -------------------------------------------------------------------------------------
 
-    def resident(self) -> tuple[int, int, int]:
+    def resident(self) -> tuple[Fraction, int, int]:
         """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one."""
-        return resident(self.ranks, self.step, self.limits.block_size)
+        return resident(self.ranks, self.step, self.limits)

@@ -53,6 +53,7 @@ class Request:
     prefix, output_first_id : identities of its tokens (`sim.workload.request`).
     tenant, priority, deadline_s : as in `sim.workload.request.RequestDraw`.
     path : where it stands in the prefix cache of its rank; None without one.
+    ticket : position in a queue that is not in order of arrival.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Request:
         "state",
         "target_tokens",
         "tenant",
+        "ticket",
     )
 
     def __init__(
@@ -109,6 +111,7 @@ class Request:
         self.priority = priority
         self.deadline_s = deadline_s
         self.path: Path | None = None
+        self.ticket = 0
         self.fetch: Fetch | None = None
         self.hit_tokens = 0
         self.attempt = 0
@@ -150,3 +153,15 @@ class Request:
     def done(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state >= State.COMPLETED
+
+
+def output_tokens(request: Request, step: int) -> int:
+    """Tokens that a running request has generated before `step`."""
+    return request.generated + (step - request.join_step if request.state is State.DECODE else 0)
+
+
+def blocks_held(request: Request, step: int, block_size: int) -> int:
+    """KV blocks that a running request holds before `step`, shared ones too."""
+    if request.state is not State.DECODE:
+        return request.blocks
+    return -(-(request.join_context - 1 + step - request.join_step) // block_size)

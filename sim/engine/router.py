@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from operator import attrgetter
 
-from sim.engine.plan import RouterPolicy
+from sim.engine.plan import PrefixHash, RouterPolicy
+from sim.engine.prefix_ring import PrefixRing
 from sim.engine.replica import Replica
 from sim.engine.request import Request
 from sim.streams import Streams, blockwise
@@ -21,7 +22,8 @@ class Router:
     tie), `power_of_two` the less loaded of two drawn at random from the stream `router`. `prefix_affinity` takes the
     one that has most of the prompt cached among those not much busier than the least loaded one (the less loaded on a
     tie). `session_sticky` sends a session to the replica with the highest hash of both, so that a replica that fails
-    moves its own sessions only; requests without a session go to the least loaded.
+    moves its own sessions only; requests without a session go to the least loaded. `prefix_hash` hashes the leading
+    tokens of the prompt onto a ring of replicas (`prefix_ring`).
 
     Parameters
     ----------
@@ -29,11 +31,19 @@ class Router:
         cache.
     """
 
-    def __init__(self, policy: RouterPolicy, replicas: Sequence[Replica], streams: Streams, guard: int = 0) -> None:
+    def __init__(
+        self,
+        policy: RouterPolicy,
+        replicas: Sequence[Replica],
+        streams: Streams,
+        guard: int = 0,
+        prefix_hash: PrefixHash | None = None,
+    ) -> None:
         self._policy = policy
         self._replicas = list(replicas)
         self._guard = guard
         self._turn = 0
+        self._ring = PrefixRing(prefix_hash or PrefixHash(), len(replicas)) if policy == "prefix_hash" else None
         rng = streams.generator("router")
         self._uniform: Iterator[float] = blockwise(rng.random)
 
@@ -56,6 +66,8 @@ class Router:
             return second if second.outstanding < first.outstanding else first
         if policy == "prefix_affinity" and up[0].caching:
             return self._familiar(request, up)
+        if self._ring is not None:
+            return self._ring.choose(up, request)
         if policy == "session_sticky" and request.session_id is not None:
             session_id = request.session_id
             return max(up, key=lambda replica: _weight(session_id, replica.index))

@@ -7,6 +7,7 @@ read first, the last block of a prompt before its first. Every operation costs t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sim.engine.content import Segment
 from sim.engine.path import Path
@@ -19,6 +20,20 @@ Content = tuple[Segment, ...]
 def length_blocks(content: Content) -> int:
     """Blocks of a content."""
     return sum(blocks for _, blocks in content)
+
+
+def add_unless_begun(contents: list[Content], content: Content) -> None:
+    """Add a content to a list unless it is the beginning of the last one: runs are evicted from their end."""
+    if contents:
+        last, size = contents[-1], len(content)
+        if (
+            size <= len(last)
+            and content[-1][0] == last[size - 1][0]
+            and content[-1][1] <= last[size - 1][1]
+            and content[:-1] == last[: size - 1]
+        ):
+            return
+    contents.append(content)
 
 
 class Tier:
@@ -73,8 +88,12 @@ class Tier:
     def _make_room(self, spill: Callable[[Content], None] | None) -> None:
         excess = self.blocks + self.reserved - self.num_blocks
         if excess > 0:
-            self._tree.evict(excess, spill)
+            contents: list[Content] = []
+            self._tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
             self.blocks -= excess
+            if spill is not None:
+                for content in contents:
+                    spill(content)
 
     def reserve(self, blocks: int, spill: Callable[[Content], None] | None = None) -> bool:
         """Keep room for a swapped-out request; returns whether there is any beside the others."""

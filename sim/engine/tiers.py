@@ -21,7 +21,7 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.remote_tier import RemoteTier
 from sim.engine.replica import Replica
 from sim.engine.request import Request
-from sim.engine.tier import Content, Tier
+from sim.engine.tier import Content, Tier, add_unless_begun
 from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.engine.totals import Totals
 
@@ -113,9 +113,7 @@ class Tiers:
 
     def spill(self, content: Content) -> None:
         """The end of a content was evicted from the GPU."""
-        pending = self._pending
-        if not pending or not _covers(pending[-1], content):  # a run is evicted from its end to its beginning
-            pending.append(content)
+        add_unless_begun(self._pending, content)
 
     def flush(self) -> None:
         """Write what was evicted."""
@@ -150,16 +148,6 @@ class Tiers:
         """
         if self._host is not None:
             self._host.audit()
-
-
-def _covers(left: Content, right: Content) -> bool:
-    """Whether `right` is the beginning of `left` and ends in its last segment."""
-    return (
-        len(left) == len(right)
-        and left[-1][0] == right[-1][0]
-        and right[-1][1] <= left[-1][1]
-        and left[:-1] == right[:-1]
-    )
 
 
 def attach_tiers(

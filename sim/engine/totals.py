@@ -14,6 +14,7 @@ class Totals:
     arrived, completed, failed, refused, abandoned : requests by fate.
     good : completed requests that met every service-level limit.
     attempts, retries, timeouts, killed : attempts sent, repeated, given up by the client, lost to a fault.
+    throttled : attempts turned away by the limits of their tenants.
     preemptions : running requests put back for lack of KV blocks.
     steps, boundaries : engine steps, and events that covered them.
     emitted_tokens : output tokens sampled; delivered in completed requests; lost with killed or given-up attempts.
@@ -39,6 +40,9 @@ class Totals:
     input_tokens_completed : prompt tokens of completed requests.
     busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
     prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
+    bubble_s : the part of `busy_s` in finished steps that a pipeline stage stands idle, in the mean over stages and
+        ranks: empty and smaller microbatches, filling and draining; with data-parallel ranks also what a rank waits for
+        the slowest. Zero without stages.
     sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds; waiting_s : requests in queues of
         replicas x seconds. All are exact integrals over time, so a mean is their share of the window.
     node_faults : nodes that failed in service.
@@ -54,6 +58,7 @@ class Totals:
     retries: int = 0
     timeouts: int = 0
     killed: int = 0
+    throttled: int = 0
     preemptions: int = 0
     steps: int = 0
     boundaries: int = 0
@@ -89,6 +94,7 @@ class Totals:
     idle_s: float = 0.0
     down_s: float = 0.0
     prefill_step_s: float = 0.0
+    bubble_s: float = 0.0
     sequence_s: float = 0.0
     kv_token_s: float = 0.0
     waiting_s: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.llm.context_parallel import context_parallel_problems
 from sim.llm.formats import weight_format
 from sim.llm.layout import Layout
 from sim.llm.spec import ModelSpec
@@ -19,11 +20,17 @@ def layout_problems(spec: ModelSpec, layout: Layout, *, weights: str | None = No
         "tensor_parallel_size": layout.tensor_parallel_size,
         "pipeline_parallel_size": layout.pipeline_parallel_size,
         "data_parallel_size": layout.data_parallel_size,
+        "decode_context_parallel_size": layout.decode_context_parallel_size,
+        "prefill_context_parallel_size": layout.prefill_context_parallel_size,
     }
     problems = [f"{name} {size} is below 1" for name, size in sizes.items() if size < 1]
     if problems:
         return problems
-    return _attention_problems(spec, layout) + _expert_problems(spec, layout, weights)
+    return (
+        _attention_problems(spec, layout)
+        + context_parallel_problems(spec, layout)
+        + _expert_problems(spec, layout, weights)
+    )
 
 
 def redundant_experts_needed(spec: ModelSpec, layout: Layout) -> int:
@@ -53,8 +60,17 @@ def _expert_problems(spec: ModelSpec, layout: Layout, weights: str | None) -> li
         dense = ["a dense model has no experts to spread"] if layout.enable_expert_parallel else []
         return dense + (["a dense model has no redundant experts"] if layout.redundant_experts else [])
     if layout.enable_expert_parallel:
-        return _expert_parallel_problems(spec, layout)
+        problems = _expert_parallel_problems(spec, layout)
+        return problems or _slice_problems(spec, layout, weights)
     problems = ["redundant experts need expert parallelism"] if layout.redundant_experts else []
+    if layout.expert_ranks is not None:
+        problems.append(f"expert_parallel_size {layout.expert_ranks} needs enable_expert_parallel")
+    return problems + _slice_problems(spec, layout, weights)
+
+
+def _slice_problems(spec: ModelSpec, layout: Layout, weights: str | None) -> list[str]:
+    """Why the GPUs that share an expert cannot divide it."""
+    problems = []
     ranks, width = layout.expert_tensor_parallel_size, spec.moe_intermediate_size
     if width % ranks:
         problems.append(f"expert width {width} is not divisible by the {ranks} GPUs that slice each expert")
@@ -73,6 +89,8 @@ def _expert_parallel_problems(spec: ModelSpec, layout: Layout) -> list[str]:
     ranks, redundant = layout.expert_parallel_size, layout.redundant_experts
     if redundant < 0:
         return [f"redundant_experts {redundant} is below 0"]
+    if ranks < 1 or layout.stage_gpus % ranks:
+        return [f"expert_parallel_size {ranks} does not divide the {layout.stage_gpus} tensor x data ranks"]
     if (spec.num_experts + redundant) % ranks:
         needed = redundant_experts_needed(spec, layout)
         have = f"{spec.num_experts} experts" + (f" with {redundant} redundant" if redundant else "")

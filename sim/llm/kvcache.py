@@ -80,16 +80,19 @@ def kv_token_gpu_bytes(
     indexer_policy: IndexerPolicy = "owners",
     draft: bool = False,
 ) -> KvTokenBytes:
-    """Bytes per token on each GPU of the attention rank that serves the request, averaged over pipeline stages."""
+    """Bytes per token on each GPU of the attention rank that serves the request, averaged over pipeline stages.
+
+    Decode context parallelism divides all of it by token: latents, keys and values, indexer keys and draft pool.
+    """
     whole = kv_token_bytes(spec, kv_cache_dtype, indexer_policy=indexer_policy, draft=draft)
     heads = _shard_frac(spec, layout)
-    stages = layout.pipeline_parallel_size
-    # Indexer keys have one head: every tensor rank holds them, whatever the attention does.
+    parts = layout.pipeline_parallel_size * layout.decode_context_parallel_size
+    # Indexer keys have one head: every tensor rank holds those of its tokens, whatever the attention does.
     draft_index = index_entry_bytes(spec) * spec.mtp_layers if draft and spec.indexer_layers else 0
     return KvTokenBytes(
-        attention_bytes=whole.attention_bytes * heads / stages,
-        indexer_bytes=whole.indexer_bytes / stages,
-        draft_bytes=((whole.draft_bytes - draft_index) * heads + draft_index) / stages,
+        attention_bytes=whole.attention_bytes * heads / parts,
+        indexer_bytes=whole.indexer_bytes / parts,
+        draft_bytes=((whole.draft_bytes - draft_index) * heads + draft_index) / parts,
     )
 
 

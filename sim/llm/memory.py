@@ -31,7 +31,7 @@ class MemoryPlan:
     weight_component_bytes : weights on one GPU by component.
     kv_token_bytes : cache bytes per token on one GPU.
     kv_sequence_bytes : constant cache bytes per sequence on one GPU (windows, states).
-    block_size : tokens per cache block.
+    block_size : tokens per cache block; with decode context parallelism of the block over all its GPUs.
     max_context_tokens : what the model itself admits.
     """
 

@@ -9,7 +9,7 @@ from typing import Final
 from sim.report.figures import plain_number
 from sim.study.assumed import AssumedInput
 
-TABLES: Final = ("prices", "models", "workloads", "reliability", "engines", "nodes", "gpus", "kernels")
+TABLES: Final = ("prices", "models", "workloads", "reliability", "speculation", "engines", "nodes", "gpus", "kernels")
 
 
 @dataclass(frozen=True, slots=True)

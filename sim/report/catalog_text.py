@@ -31,6 +31,7 @@ AREAS: Final = (
     "reliability",
     "weight_formats",
     "kv_formats",
+    "speculation",
 )
 MODEL_HEAD: Final = (
     "model",

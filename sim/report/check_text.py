@@ -12,6 +12,7 @@ from sim.llm.memory import MemoryPlan
 from sim.report.figures import gib, number, plural
 from sim.report.headline import headline
 from sim.report.memory_plan import admissible_tokens, cache_rows, memory_rows, seats
+from sim.report.speculation_text import speculation_dict, speculation_rows
 from sim.report.terminal import columns, heading, pairs, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
@@ -53,7 +54,8 @@ def _plan(role: Role) -> list[RenderableType]:
         columns(("", "size", "share", ""), _memory_cells(memory), "lrrl"),
     ]
     if memory.fits:
-        parts += [heading(f"Cache{of}"), pairs(cache_rows(role.planned)), *_seats(role)]
+        rows = [*cache_rows(role.planned), *speculation_rows(role.planned.speculation)]
+        parts += [heading(f"Cache{of}"), pairs(rows), *_seats(role)]
     return parts
 
 
@@ -118,6 +120,7 @@ def _role_dict(role: Role, check: Check, bound: CapacityBound | None) -> dict[st
                 for context, held, run in seats(planned, role.scenario.deployment.engine.max_num_seqs)
             ],
         },
+        "speculation": speculation_dict(planned.speculation) if planned.speculation.num_speculative_tokens else None,
         "too_long_frac": check.too_long_frac,
         "capacity_bound": None
         if bound is None

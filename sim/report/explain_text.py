@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from sim.report.figures import number, plural, quantity
 from sim.report.headline import headline
+from sim.report.speculation_text import acceptance_words
 from sim.report.terminal import bullets, columns, heading, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
@@ -31,6 +32,8 @@ def explain_text(scenario: Scenario, explained: Explained) -> str:
         reason = reason_verdict(explained.infeasible)
         return render([*parts, heading(f"{reason.title}."), paragraph(reason.sentence), paragraph(reason.fix, "bold")])
     parts.append(paragraph(f"One step: {batch_words(explained)}", indent=0))
+    if explained.planned.speculation.num_speculative_tokens:
+        parts.append(paragraph(f"Puts out {acceptance_words(explained.planned.speculation)}.", indent=0))
     rows = [_cells(item, explained.step_s) for item in explained.operations]
     head = ("operation", "runs", "ms", "share", "bound by", "GFLOP", "mem. MB", "net. MB", "kernel")
     parts += [
@@ -39,6 +42,8 @@ def explain_text(scenario: Scenario, explained: Explained) -> str:
         paragraph(SOURCES, "dim"),
     ]
     parts += [heading("By bound"), columns(("bound by", "time", "share"), _by_bound(explained), "lrr")]
+    if explained.experts:
+        parts += [heading("Expert parallelism"), *bullets(explained.experts)]
     if explained.warnings:
         parts += [heading("Warnings"), *bullets(explained.warnings)]
     return render(parts)
@@ -55,6 +60,7 @@ def explain_dict(scenario: Scenario, explained: Explained) -> dict[str, Any]:
         "prefix_tokens": explained.prefix_tokens,
         "step_s": explained.step_s,
         "operations": [asdict(item) for item in explained.operations],
+        "experts": list(explained.experts),
         "warnings": list(explained.warnings),
     }
 
@@ -88,7 +94,7 @@ def _by_bound(explained: Explained) -> list[tuple[str, ...]]:
 
 def _cells(item: Operation, step_s: float) -> tuple[str, ...]:
     return (
-        item.name.replace("_", " "),
+        item.name.replace("_", " ") + _hidden(item),
         f"{item.count:,}",
         f"{item.seconds / MILLISECOND:.3f}",
         _share(item.seconds, step_s),
@@ -98,6 +104,11 @@ def _cells(item: Operation, step_s: float) -> tuple[str, ...]:
         _amount(item.network_bytes / MEGA),
         item.status,
     )
+
+
+def _hidden(item: Operation) -> str:
+    """What of an operation runs behind others, where any does."""
+    return f" (+{item.hidden_s / MILLISECOND:.3f} ms hidden)" if item.hidden_s else ""
 
 
 def _share(seconds: float, step_s: float) -> str:

@@ -40,7 +40,13 @@ def headline(scenario: Scenario, planned: Planned) -> Headline:
     roles = roles_of(scenario)
     gpus, nodes = sum(role.gpus for role in roles), sum(role.nodes for role in roles)
     spares = f", {plural(deployment.spare_nodes, 'spare node')}" if deployment.spare_nodes else ""
-    engine = f"{planned.memory.kv_cache_dtype} cache, {roles[0].scenario.deployment.engine.name}"
+    engine_section = roles[0].scenario.deployment.engine
+    tiers = (("host", engine_section.host_cache), ("remote", deployment.remote_cache))
+    below = "".join(f", {name} KV tier" for name, section in tiers if section is not None)
+    engine = f"{planned.memory.kv_cache_dtype} cache{below}, {engine_section.name}"
+    drafts = planned.speculation.num_speculative_tokens
+    if drafts:
+        engine += f", {plural(drafts, 'draft')} per step"
     replicas = " and ".join(f"{plural(role.replicas, role.noun)} of {role.planned.layout}" for role in roles)
     run = scenario.run
     return Headline(

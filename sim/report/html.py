@@ -27,6 +27,7 @@ from sim.report.sections import (
     rows_of,
     warnings_of,
 )
+from sim.report.tenants import MEANING, TenantRow, tenant_tables
 from sim.report.timeline_plot import timeline_svg
 from sim.report.verdict import verdict
 from sim.simulation.roles import Role, roles_of
@@ -80,6 +81,8 @@ def _content(result: Result) -> dict[str, Any]:
         "latency_svg": latency_svg(result),
         "fates": fates(result),
         "efforts": efforts(result),
+        "tenants": _tenants(result),
+        "tenants_meaning": MEANING,
         "sections": sections,
         "notes": Footnotes(row.figure for _, rows in sections for row in rows),
         "timeline_svg": timeline_svg(result),
@@ -107,6 +110,14 @@ def _memory_plan(role: Role) -> dict[str, Any]:
         "cache": cache_rows(planned) if fits else [],
         "seats": seats(planned, role.scenario.deployment.engine.max_num_seqs) if fits else [],
     }
+
+
+def _tenants(result: Result) -> list[tuple[str, tuple[str, ...], list[TenantRow], Footnotes]]:
+    """Tables of tenants and of jobs: title, head, rows, remarks."""
+    return [
+        (title, head, rows, Footnotes(item for row in rows for item in row.figures))
+        for title, head, rows in tenant_tables(result)
+    ]
 
 
 def _key(result: Result) -> list[Row]:

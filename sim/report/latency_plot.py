@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.report.figures import plain_number
+from sim.report.sections import metrics_of
 from sim.report.style import COLOURS, FAINT, INK, LINES, MARKERS, drawn, svg_text
 from sim.study.result import Result
 from sim.units import MILLISECOND
@@ -74,7 +75,7 @@ def draw_latency(axis: Any, result: Result) -> None:
 
 def _percentiles(axis: Any, result: Result, stem: str, index: int) -> None:
     """Points at the reported percentiles, with their intervals as bars."""
-    known = {metric.metric: metric for metric in result.metrics}
+    known = metrics_of(result)
     for name, share in LEVELS:
         metric = known.get(f"{stem}_{name}_s")
         if metric is None or not metric.value:

@@ -7,16 +7,20 @@ from typing import Final
 
 from sim.report.figures import number, plain_number, plural
 from sim.scenario.arrivals import (
+    ClientsArrivals,
     ClosedLoopArrivals,
     MmppArrivals,
     MmppShape,
     PresetArrivals,
     ProfileArrivals,
+    ServeGenArrivals,
     TraceArrivals,
 )
+from sim.scenario.batch import BatchSection
+from sim.scenario.mix import MixSection, PartSection
 from sim.scenario.scenario import Scenario
 from sim.scenario.sessions import SessionsSection
-from sim.scenario.workload import TraceSection
+from sim.scenario.source import SourceSection, TraceSection
 from sim.scenario.workload_presets import preset_rate_rps
 from sim.simulation.workload_arrivals import OpenArrivals, open_arrivals
 
@@ -31,16 +35,61 @@ LAWS: Final = {
 
 
 def load_words(scenario: Scenario) -> str:
-    """What the clients send, as `2.5 requests/s, preset chat`."""
-    workload = scenario.workload
-    parts = _trace(workload.trace) if workload.trace is not None else []
+    """What the clients send, as `2.5 requests/s, preset chat`; of tenants, one after the other by name."""
+    sources = [(source_name(key), _source_words(source)) for key, source in scenario.workload.sources.items()]
+    text = "; ".join(f"{name}: {words}" if name else words for name, words in sources)
+    if scenario.workload.mix is not None:
+        text += _shared(scenario.workload.mix)
+    if scenario.run.max_requests is not None:
+        text += f", the first {plural(scenario.run.max_requests, 'request')} only"
+    return text
+
+
+def source_name(key: str) -> str:
+    """The name of a tenant, from the dotted name of its section; empty for a load without tenants."""
+    return key.rpartition(".")[2]
+
+
+def _shared(mix: MixSection) -> str:
+    if mix.total_rate_rps is not None:
+        return f"; {_rate(mix.total_rate_rps)} of those with a share"
+    if mix.total_tokens_per_s is not None:
+        return f"; {plain_number(mix.total_tokens_per_s)} tokens/s of those with a share"
+    return ""
+
+
+def _batch(batch: BatchSection) -> list[str]:
+    size = plural(batch.requests, "job") if batch.requests is not None else plural(batch.tokens or 0, "token")
+    again = f" each {plain_number(batch.every_s)} s" if batch.every_s is not None else ""
+    parts = [f"a pile of {size} from {plain_number(batch.release_s)} s{again}"]
+    if batch.spread_s:
+        parts.append(f"spread over {plain_number(batch.spread_s)} s")
+    if batch.max_in_flight is not None:
+        parts.append(f"{batch.max_in_flight:,} in flight at most")
+    if batch.due_s is not None:
+        parts.append(f"due at {plain_number(batch.due_s)} s")
+    elif batch.deadline_h is not None:
+        parts.append(f"due after {plain_number(batch.deadline_h)} h")
+    return parts
+
+
+def _share(section: SourceSection) -> list[str]:
+    share = section.share_frac if isinstance(section, PartSection) else None
+    return [] if share is None else [f"{plain_number(100.0 * share)} %"]
+
+
+def _source_words(workload: SourceSection) -> str:
+    parts = _share(workload)
+    parts += _trace(workload.trace) if workload.trace is not None else []
     arrivals = workload.arrivals
-    if workload.sessions is not None:
+    if workload.batch is not None:
+        parts += _batch(workload.batch)
+    elif workload.sessions is not None:
         parts += _sessions(workload.sessions)
     elif isinstance(arrivals, ClosedLoopArrivals):
         parts += _closed_loop(arrivals)
     elif isinstance(arrivals, PresetArrivals | None):
-        if workload.preset is not None:
+        if workload.preset is not None and not workload.rate_is_given_elsewhere:
             parts += _preset_arrivals(workload.preset, arrivals or PresetArrivals())
     elif not isinstance(arrivals, TraceArrivals):
         parts += _open(arrivals)
@@ -48,8 +97,6 @@ def load_words(scenario: Scenario) -> str:
         parts.append(f"preset {workload.preset}")
     if workload.output_scale != 1.0:
         parts.append(f"outputs x {plain_number(workload.output_scale)}")
-    if scenario.run.max_requests is not None:
-        parts.append(f"the first {plural(scenario.run.max_requests, 'request')} only")
     return ", ".join(parts)
 
 
@@ -73,6 +120,8 @@ def _trace(trace: TraceSection) -> list[str]:
 def _sessions(sessions: SessionsSection) -> list[str]:
     if sessions.concurrency is not None:
         return [f"{plural(sessions.concurrency, 'session')} at a time"]
+    if not sessions.begins:
+        return ["sessions"]
     if sessions.rate_per_s is not None:
         return [f"{plain_number(sessions.rate_per_s)} sessions/s"]
     arrivals = sessions.arrivals
@@ -96,9 +145,12 @@ def _preset_arrivals(preset: str, arrivals: PresetArrivals) -> list[str]:
 
 def _open(arrivals: OpenArrivals) -> list[str]:
     """Long-run mean rate, law, and what the law follows."""
+    if isinstance(arrivals, ServeGenArrivals):
+        return _recorded_clients(arrivals)
     rate = _rate(open_arrivals(arrivals).rate_rps)
     if not isinstance(arrivals, ProfileArrivals):
-        return [f"{rate} on average" if isinstance(arrivals, MmppArrivals) else rate, _law(arrivals)]
+        changed = _what_if(arrivals) if isinstance(arrivals, ClientsArrivals) else []
+        return [f"{rate} on average" if isinstance(arrivals, MmppArrivals) else rate, _law(arrivals), *changed]
     if arrivals.preset is not None:
         season = _week(arrivals.start_h, f"week of hourly load {arrivals.preset}")
     else:
@@ -106,6 +158,21 @@ def _open(arrivals: OpenArrivals) -> list[str]:
         repeated = "repeated" if arrivals.after == "repeat" else "the last rate held"
         season = f"profile of {plural(len(rates), 'rate')} ({number(min(rates))} to {number(max(rates))}), {repeated}"
     return [f"{rate} on average", season, _law(arrivals.base)]
+
+
+def _recorded_clients(arrivals: ServeGenArrivals) -> list[str]:
+    parts = [f"clients of {arrivals.pool} as recorded in {PurePath(arrivals.path).name}"]
+    if arrivals.start_s:
+        parts.append(f"from second {plain_number(arrivals.start_s)}")
+    if arrivals.scale != 1.0:
+        parts.append(f"rates x {plain_number(arrivals.scale)}")
+    return [*parts, *_what_if(arrivals)]
+
+
+def _what_if(arrivals: ClientsArrivals | ServeGenArrivals) -> list[str]:
+    if arrivals.without_largest:
+        return [f"without the {arrivals.without_largest:,} largest"]
+    return [f"the {arrivals.duplicate_largest:,} largest twice"] if arrivals.duplicate_largest else []
 
 
 def _law(shape: object) -> str:

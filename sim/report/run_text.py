@@ -28,6 +28,7 @@ from sim.report.sections import (
     rows_of,
     warnings_of,
 )
+from sim.report.tenants import MEANING, tenant_tables
 from sim.report.terminal import bullets, columns, heading, paragraph, render, two_lines
 from sim.report.verdict import Verdict, verdict
 from sim.simulation.roles import roles_of
@@ -61,7 +62,7 @@ def run_text(result: Result, path: Path, cached: bool) -> str:
     if result.metrics:
         parts.append(paragraph(words.extent, "dim", 0))
     parts += _verdict(verdict(result))
-    parts += [*_latencies(result), *_figures(result), *_costs(result)]
+    parts += [*_latencies(result), *_tenants(result), *_figures(result), *_costs(result)]
     if warnings := warnings_of(result):
         parts += [heading("Warnings"), *bullets(warnings, "!")]
     parts += [*_assumptions(result, path), *_files(result, path, cached)]
@@ -86,6 +87,18 @@ def _latencies(result: Result) -> list[RenderableType]:
     if also := efforts(result):
         parts.append(paragraph(f"Also: {also}."))
     return parts
+
+
+def _tenants(result: Result) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for title, head, rows in tenant_tables(result):
+        notes = Footnotes(item for row in rows for item in row.figures)
+        cells: list[list[str | Text]] = [
+            [row.name, *row.counts, *(_cell(item, notes) for item in row.figures)] for row in rows
+        ]
+        parts += [heading(title), columns(head, cells, "l" * len(head))]
+        parts += [paragraph(line, "dim") for line in notes.lines]
+    return [*parts, paragraph(MEANING, "dim")] if parts else []
 
 
 def _cell(item: Figure, notes: Footnotes) -> Text:

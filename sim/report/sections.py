@@ -9,6 +9,7 @@ from typing import Final
 from sim.report.figures import Figure, metric_figure
 from sim.study.metric import Metric
 from sim.study.result import Result
+from sim.study.tenants import OPTION as TENANT
 
 LATENCIES: Final = (
     ("ttft", "TTFT", "time to first token"),
@@ -35,6 +36,7 @@ UTILISATION: Final = (
     ("utilisation_delivered_frac", "Delivered / capacity"),
     ("utilisation_reserved_frac", "Reserved / purchased"),
     ("prefill_step_frac", "Busy time with prompts"),
+    ("pipeline_bubble_frac", "Busy time in which a pipeline stage waits"),
     ("node_power_mean_kw", "Mean power of a node"),
 )
 PRESSURE: Final = (
@@ -43,9 +45,9 @@ PRESSURE: Final = (
     ("kv_used_mean_frac", "KV cache: tokens stored, mean"),
     ("kv_used_max_frac", "KV cache: tokens stored, highest"),
     ("prefix_hit_frac", "Prompt tokens found in the prefix cache"),
-    ("prefix_hit_gpu_frac", "of these on the GPU"),
-    ("prefix_hit_host_frac", "of these in host memory (cpu)"),
-    ("prefix_hit_remote_frac", "of these in the remote pool (external)"),
+    ("prefix_hit_gpu_frac", "Prompt tokens found on the GPU"),
+    ("prefix_hit_host_frac", "Prompt tokens found in host memory (cpu)"),
+    ("prefix_hit_remote_frac", "Prompt tokens found in the remote pool (external)"),
     ("preemptions_per_request", "Preemptions per completed request"),
 )
 POOLS: Final = (
@@ -69,12 +71,14 @@ FAILURES: Final = (
     ("killed_requests", "Requests killed by faults"),
     ("lost_tokens_frac", "Generated tokens lost"),
 )
+WHERE_IT_APPLIES: Final = {"pipeline_bubble_frac"}  # rows without which a report is complete
 FATES: Final = ("completed", "failed", "refused", "abandoned", "unfinished")
 EFFORTS: Final = {
     "measured": ("measured (in the latencies)", "measured (in the latencies)"),
     "retries": ("retry", "retries"),
     "timeouts": ("timeout", "timeouts"),
     "killed": ("killed by faults", "killed by faults"),
+    "throttled": ("attempt turned away by tenant limits", "attempts turned away by tenant limits"),
     "preemptions": ("preemption", "preemptions"),
     "node_faults": ("node fault", "node faults"),
     "sessions_started": ("session started", "sessions started"),
@@ -102,8 +106,9 @@ class LatencyRow:
 
 
 def metrics_of(result: Result) -> dict[str, Metric]:
-    """Figures of the scenario itself by name; those of pay options are left out."""
-    return {item.metric: item for item in result.metrics if not item.metric.startswith("cost_")}
+    """Figures of the scenario itself by name; those of pay options and of single tenants are left out."""
+    own = [item for item in result.metrics if not item.metric.startswith("cost_")]
+    return {item.metric: item for item in own if not item.option.startswith(TENANT)}
 
 
 def latency_rows(result: Result) -> list[LatencyRow]:
@@ -123,7 +128,11 @@ def latency_rows(result: Result) -> list[LatencyRow]:
 def rows_of(result: Result, wanted: Sequence[tuple[str, str]]) -> list[Row]:
     """Those of the wanted figures that the result holds."""
     known = metrics_of(result)
-    return [Row(words, metric_figure(known[name])) for name, words in wanted if name in known]
+    return [
+        Row(words, metric_figure(known[name]))
+        for name, words in wanted
+        if name in known and (known[name].value is not None or name not in WHERE_IT_APPLIES)
+    ]
 
 
 def warnings_of(result: Result) -> list[str]:

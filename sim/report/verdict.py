@@ -9,6 +9,7 @@ from typing import Final, Literal
 from sim.report.figures import duration, listed, metric_figure, number, plain_number, plural
 from sim.report.headline import limits_words
 from sim.report.sections import FATES
+from sim.report.tenants import tenant_sentence, worst_tenant
 from sim.simulation.infeasible import Infeasible
 from sim.study.metric import Metric
 from sim.study.result import Result
@@ -70,6 +71,7 @@ def losses(counts: Mapping[str, int]) -> list[str]:
         (failed + abandoned, attempted, f"of requests {how}"),
         (refused, attempted, "of requests were refused as too long"),
         (counts.get("timeouts", 0), attempts, "of attempts timed out"),
+        (counts.get("throttled", 0), attempts, "of attempts were over a tenant's limit"),
     )
     return [
         f"{_percent(part / total)} {words}" for part, total, words in shares if total and part > WORTH_SAYING * total
@@ -80,23 +82,44 @@ def _judged(result: Result) -> Verdict:
     """The service level alone."""
     attainment = _attainment(result)
     target = result.scenario.slo.attainment_frac
-    limits = limits_words(result.scenario)
+    worst = worst_tenant(result)
+    limits, tenants = limits_words(result.scenario), ", or those of its tenant" if worst is not None else ""
+    if not limits and result.scenario.workload.has_limits:
+        limits, tenants = "those of each tenant", ""
     shown = metric_figure(attainment)
     if not limits:
         return Verdict("open", "Fits and keeps up", f"No service level is set; {shown.text} of requests completed.")
-    within = f"the service level ({limits}), the target being {plain_number(100 * target)} %"
+    within = f"the service level ({limits}{tenants}), the target being {plain_number(100 * target)} %"
     if attainment.value is None:
         return Verdict("open", "Nothing was measured", f"How many requests met {within}, cannot be said: {shown.note}.")
     low = attainment.value if attainment.low is None else attainment.low
     high = attainment.value if attainment.high is None else attainment.high
     sentence = f"{shown.text} of requests met {within}."
     if low >= target:
-        return Verdict("good", "Fits, keeps up, meets the service level", sentence)
+        good = Verdict("good", "Fits, keeps up, meets the service level", sentence)
+        return _by_tenant(result, good, target) or good
     if high < target:
         return Verdict("bad", "Fits and keeps up, but misses the service level", sentence)
     return Verdict(
         "open", "Fits and keeps up, at the edge of the service level", f"{sentence} The interval holds the target."
     )
+
+
+def _by_tenant(result: Result, good: Verdict, target: float) -> Verdict | None:
+    """The verdict where all requests together meet the target and those of one tenant do not."""
+    worst = worst_tenant(result)
+    if worst is None:
+        return None
+    name, share, value = worst
+    low = value if share.low is None else share.low
+    high = value if share.high is None else share.high
+    sentence = f"{good.sentence} {tenant_sentence(name, share, target)}"
+    if high < target:
+        return Verdict("bad", f"Fits and keeps up, but misses the service level of {name}", sentence)
+    if low < target:
+        title = f"Fits and keeps up, at the edge of the service level of {name}"
+        return Verdict("open", title, f"{sentence} The interval holds the target.")
+    return None
 
 
 def _nothing(result: Result) -> Verdict | None:

@@ -169,12 +169,47 @@ class ClientsArrivals(Section):
     """Standard deviation over mean of one client's gaps; the sum of many is smoother."""
     without_largest: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
     """What if so many of the largest left: the others stay as they are, and the rate falls."""
+    duplicate_largest: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+    """What if so many of the largest came twice: the others stay as they are, and the rate rises."""
 
     @model_validator(mode="after")
     def _somebody_left(self) -> Self:
+        _one_what_if(self.without_largest, self.duplicate_largest)
+        if self.duplicate_largest > self.clients:
+            raise ValueError(f"duplicate_largest {self.duplicate_largest} is more than {self.clients} clients")
         if self.without_largest >= self.clients:
             raise ValueError(f"without_largest {self.without_largest} leaves none of {self.clients} clients")
         return self
+
+
+class ServeGenArrivals(Section):
+    """The recorded clients of a service over their windows of ten minutes, as ServeGen publishes them."""
+
+    process: Literal["servegen"]
+    """Each client with the rate and the bursts of each of its windows; the load ends with the record."""
+    path: Annotated[str, Field(min_length=1)]
+    """Parquet file with `workload, client, window_start_s, rate_rps, pattern, shape`; relative to the scenario file,
+    else to the working folder."""
+    pool: Annotated[str, Field(min_length=1)]
+    """Which `workload` of the file, such as `m-large` or `deepseek-r1`."""
+    start_s: SecondsOrZero = 0.0
+    """Where in the record the run begins."""
+    scale: Annotated[float, Field(strict=True, gt=0.0, le=1e6)] = 1.0
+    """Factor on the rate of every client; their bursts keep their shape."""
+    without_largest: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+    """What if so many of the largest clients left: the others stay as they are."""
+    duplicate_largest: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+    """What if so many of the largest clients came twice."""
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        _one_what_if(self.without_largest, self.duplicate_largest)
+        return self
+
+
+def _one_what_if(without_largest: int, duplicate_largest: int) -> None:
+    if without_largest and duplicate_largest:
+        raise ValueError("without_largest and duplicate_largest are two questions: ask one at a time")
 
 
 class ClosedLoopArrivals(Section):
@@ -222,6 +257,7 @@ Arrivals = Annotated[
     | MmppArrivals
     | ProfileArrivals
     | ClientsArrivals
+    | ServeGenArrivals
     | ClosedLoopArrivals
     | TraceArrivals
     | PresetArrivals,

@@ -70,6 +70,8 @@ class Deployment(DeploymentSection):
             )
         if self.remote_cache is not None or pools.prefill.engine.host_cache or pools.decode.engine.host_cache:
             raise ValueError("disaggregation: pools with KV tiers (host_cache, remote_cache) are not modelled")
+        for name, pool in (("prefill", pools.prefill), ("decode", pools.decode)):
+            _refuse_what_pools_do_not_do(name, pool)
         for key in ("name", "kv_cache_dtype", "indexer_policy"):
             one, other = getattr(pools.prefill.engine, key), getattr(pools.decode.engine, key)
             if one != other:
@@ -78,6 +80,25 @@ class Deployment(DeploymentSection):
                     "converted on its way"
                 )
         return self
+
+
+def _refuse_what_pools_do_not_do(name: str, pool: PoolSection) -> None:
+    engine, rules = pool.engine, ("capacity_scheduler_policy", "schedule_conservativeness")
+    if engine.num_speculative_tokens:
+        raise ValueError(
+            f"disaggregation: {name}.engine.num_speculative_tokens {engine.num_speculative_tokens} is not modelled: KV of "
+            "drafts and their verification between pools; it must be 0"
+        )
+    if not engine.enable_mixed_chunk:
+        raise ValueError(
+            f"disaggregation: {name}.engine.enable_mixed_chunk false says nothing here, no replica of a pool both decodes "
+            "and prefills; leave it true"
+        )
+    if engine.scheduler not in ("auto", "vllm") or any(getattr(engine, key) is not None for key in rules):
+        raise ValueError(
+            f"disaggregation: {name}.engine.scheduler {engine.scheduler}: pools admit by vLLM's rules, since those of "
+            f"other engines look ahead to output; scheduler must be auto or vllm, without {' and '.join(rules)}"
+        )
 
 
 def _with_inherited(values: dict[str, Any]) -> dict[str, Any]:

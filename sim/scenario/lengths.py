@@ -94,6 +94,17 @@ class QuantilesLength(Section):
         return self
 
 
+class QuantilesFile(Section):
+    """Measured quantiles from a CSV file, linear between them and flat beyond them."""
+
+    law: Literal["quantiles_csv"]
+    """A table of quantiles in a file, as ServeGen's pools are summed up in."""
+    path: Annotated[str, Field(min_length=1)]
+    """CSV with a column `p` of increasing probabilities; relative to the scenario file, else to the working folder."""
+    column: Annotated[str, Field(min_length=1)]
+    """Which column holds the lengths, such as `input_tokens`."""
+
+
 class EmpiricalLength(Section):
     """Only the given lengths, in proportion to their weights."""
 
@@ -116,5 +127,6 @@ class EmpiricalLength(Section):
 
 
 Length = Annotated[
-    ConstantLength | UniformLength | LognormalLength | QuantilesLength | EmpiricalLength, Field(discriminator="law")
+    ConstantLength | UniformLength | LognormalLength | QuantilesLength | QuantilesFile | EmpiricalLength,
+    Field(discriminator="law"),
 ]

@@ -178,7 +178,7 @@ def _is_literal(annotation: object) -> bool:
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in {Union, types.UnionType, Annotated, tuple, list}:
+    elif get_origin(annotation) in {Union, types.UnionType, Annotated, tuple, list, dict}:
         for argument in get_args(annotation):
             yield from _models_in(argument)
 

@@ -86,12 +86,11 @@ class Scenario(Section):
         return hasher.hexdigest()
 
     def input_files(self) -> list[Path]:
-        """Files that the scenario names and that exist: a model configuration, a trace."""
+        """Files that the scenario names and that exist: a model configuration, a trace, expert histograms."""
         named = [self.model.name]
-        trace = getattr(self.workload, "trace", None)
-        if trace is not None:
-            named.append(str(trace.path))
-        found = (self.locate(name) for name in named)
+        named += [name for source in self.workload.sources.values() for name in source.files()]
+        named += self.deployment.expert_imbalance.histograms
+        found = (self.locate(name) for name in dict.fromkeys(named))
         return [path for path in found if path.is_file()]
 
     def locate(self, name: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, Rate, TraceArrivals
+from sim.scenario.arrivals import Arrivals, ClosedLoopArrivals, Rate, ServeGenArrivals, TraceArrivals
 from sim.scenario.lengths import Tokens
 from sim.scenario.section import Count, Fraction, Seconds, SecondsOrZero, Section
 
@@ -61,15 +61,20 @@ class SessionsSection(Section):
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
         given = [key for key in ("rate_per_s", "arrivals", "concurrency") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs one of rate_per_s, arrivals and concurrency, not {' and '.join(given) or 'none'}")
-        if isinstance(self.arrivals, ClosedLoopArrivals | TraceArrivals):
+        if len(given) > 1:
+            raise ValueError(f"needs one of rate_per_s, arrivals and concurrency, not {' and '.join(given)}")
+        if isinstance(self.arrivals, ClosedLoopArrivals | TraceArrivals | ServeGenArrivals):
             raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
                 f"arrivals of sessions cannot be {self.arrivals.process}: use concurrency, or an open process"
             )
         if self.pause_s and self.concurrency is None:
             raise ValueError("pause_s belongs to concurrency")
         return self
+
+    @property
+    def begins(self) -> bool:
+        """Whether it says when sessions begin."""
+        return any(getattr(self, key) is not None for key in ("rate_per_s", "arrivals", "concurrency"))
 
     def foreign(self, *, recorded: bool) -> list[str]:
         """Keys that say nothing about sessions of this origin but were given."""

@@ -5,35 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sim.catalog.tables import number
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.engine.pools import DecodePool
+from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
+from sim.scenario.slo import SloSection
 from sim.simulation.engine import kv_cache_dtype, node_of
+from sim.simulation.engine_constants import constant, engine_constants
+from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan, restart_parts
 from sim.simulation.memory import Planned
 from sim.simulation.roles import Role, nodes_in_service, roles_of
+from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
 from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.served import ServedStepLaw, served_law
 from sim.units import MILLISECOND
+from sim.workload.mix import Mix
 from sim.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A scenario, resolved: memory plan, step law, cluster, workload.
+    """A scenario, resolved: memory plan, step law, cluster, workload, and limits of each tenant of a mix.
 
-    With two pools, `planned` and `law` are those of the prefill pool, and those of the decode pool stand beside them.
+    With two pools, `planned`, `law` and `served` are those of the prefill pool; those of the decode pool stand beside.
+
+    Attributes
+    ----------
+    law : of the kernels; `served` is that of the engine that runs them.
     """
 
     planned: Planned
     law: KernelStepLaw
+    served: ServedStepLaw
     cluster: ClusterPlan
-    workload: Workload
+    workload: Workload | Mix
+    tenant_slos: tuple[ServiceLevel, ...] = ()
     decode_planned: Planned | None = None
     decode_law: KernelStepLaw | None = None
+    decode_served: ServedStepLaw | None = None
 
 
 def build(scenario: Scenario) -> Built:
@@ -44,13 +58,27 @@ def build(scenario: Scenario) -> Built:
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     first, *others = roles_of(scenario)
-    law, workload = law_of(first.scenario, first.planned), workload_of(scenario)
+    law = law_of(first.scenario, first.planned)
+    nodes = nodes_in_service(scenario) if others else None
+    built = Built(
+        first.planned,
+        law,
+        served_law(law, engine_constants(first.scenario)),
+        cluster_plan(first.scenario, first.planned, nodes),
+        workload_of(scenario),
+        tenant_service_levels(scenario),
+    )
     if not others:
-        return Built(first.planned, law, cluster_plan(scenario, first.planned), workload)
+        return built
     decode = others[0]
-    pool = decode_pool(scenario, first, decode)
-    cluster = replace(cluster_plan(first.scenario, first.planned, nodes_in_service(scenario)), decode=pool)
-    return Built(first.planned, law, cluster, workload, decode.planned, law_of(decode.scenario, decode.planned))
+    decode_law = law_of(decode.scenario, decode.planned)
+    return replace(
+        built,
+        cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
+        decode_planned=decode.planned,
+        decode_law=decode_law,
+        decode_served=served_law(decode_law, engine_constants(decode.scenario)),
+    )
 
 
 def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
@@ -75,9 +103,13 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         node=node_of(scenario),
         engine=engine.name,
         weights=planned.memory.weights,
-        kv_cache_dtype=kv_cache_dtype(scenario),
-        imbalance=scenario.deployment.expert_imbalance.model_dump(exclude_none=True),
+        kv_cache_dtype=kv_cache_dtype(scenario, planned.spec),
+        imbalance=expert_load(scenario, planned.spec),
         host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
+        num_speculative_tokens=engine.num_speculative_tokens,
+        deepep_mode=engine.deepep_mode,
+        dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
+        two_batch_overlap=engine.enable_two_batch_overlap,
     )
 
 
@@ -88,7 +120,7 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
     ----------
     nodes : in service, where there are others than those of `planned`.
     """
-    deployment, run = scenario.deployment, scenario.run
+    deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
     return ClusterPlan(
         limits=limits_of(scenario, planned),
         replicas=deployment.replicas,
@@ -102,6 +134,8 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,
+        tenant_limits=tenant_limits(scenario, tuple(mix.parts) if mix is not None else ()),
+        prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
         host=host_plan(scenario, planned),
         remote=remote_plan(scenario, planned),
     )
@@ -121,6 +155,7 @@ def client_policy(scenario: Scenario) -> ClientPolicy:
         retry_backoff_factor=chosen("retry_backoff_factor"),
         request_timeout_s=chosen("request_timeout_s"),
         failure_pause_s=router.failure_pause_s,
+        response_latency_s=constant(scenario, "response_latency_ms") * MILLISECOND,
     )
 
 
@@ -130,7 +165,7 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
     return EngineLimits(
         max_num_seqs=engine.max_num_seqs,
         max_num_batched_tokens=engine.max_num_batched_tokens,
-        block_size=engine.block_size,
+        block_size=planned.memory.block_size,
         num_kv_blocks=planned.memory.kv_blocks_per_rank,
         max_model_len=planned.max_model_len,
         data_parallel_size=planned.layout.data_parallel_size,
@@ -139,11 +174,38 @@ def limits_of(scenario: Scenario, planned: Planned) -> EngineLimits:
         scheduler_reserve_full_isl=engine.scheduler_reserve_full_isl,
         enable_prefix_caching=engine.enable_prefix_caching,
         affinity_guard=scenario.router.affinity_guard,
+        num_speculative_tokens=planned.speculation.num_speculative_tokens,
+        acceptance_length=planned.speculation.length,
+        scheduler=scheduler_of(scenario),
+        capacity_scheduler_policy=engine.capacity_scheduler_policy or "GUARANTEED_NO_EVICT",
+        new_token_ratio=new_token_ratio(scenario),
+        enable_mixed_chunk=engine.enable_mixed_chunk,
+        max_tokens=engine.max_tokens or 0,
+        kv_watermark_frac=engine.kv_watermark_frac,
+        priority_preemption_threshold=engine.priority_preemption_threshold,
     )
 
 
 def service_level(scenario: Scenario) -> ServiceLevel:
     """Latency limits in seconds; infinite where the scenario sets none."""
-    slo = scenario.slo
+    return _limits(scenario.slo)
+
+
+def tenant_service_levels(scenario: Scenario) -> tuple[ServiceLevel, ...]:
+    """Limits of each tenant: its own, or the scenario's; a batch has none but its due time. Empty without tenants."""
+    section = scenario.workload
+    if section.mix is None:
+        return () if section.batch is None else (ServiceLevel(),)
+    return tuple(
+        _limits(part.slo)
+        if part.slo is not None
+        else ServiceLevel()
+        if part.batch is not None
+        else _limits(scenario.slo)
+        for part in section.mix.parts.values()
+    )
+
+
+def _limits(slo: SloSection | PartSlo) -> ServiceLevel:
     limits_ms = (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms)
     return ServiceLevel(*(float("inf") if limit is None else limit * MILLISECOND for limit in limits_ms))

@@ -13,7 +13,7 @@ from math import ceil, inf
 
 from sim.engine.plan import ClusterPlan, EngineLimits
 from sim.simulation.infeasible import Infeasible
-from sim.steptime.law import StepLaw
+from sim.steptime.law import DraftingLaw, StepLaw
 
 HOPELESS = 1.2  # offered load over the bound from which simulating would only show a queue that grows
 
@@ -52,15 +52,20 @@ def capacity_bound(
     capped = min(context, seqs * cap) if cap else 0
     above = bool(cap) and held_tokens >= cap
     ranks = limits.data_parallel_size
-    decode_s = law.mixed_s(seqs, context, capped, above, ()) + law.shared_s(seqs * ranks, seqs, prefill=False)
-    prompts = _prompts(round(mean_input_tokens), min(limits.max_num_batched_tokens - seqs, seqs * mean_input_tokens))
+    verified = seqs * limits.verified_tokens
+    decode_s = law.mixed_s(seqs, context, capped, above, ()) + law.shared_s(verified * ranks, verified, prefill=False)
+    drafts_s = law.drafts_s(seqs * ranks, seqs) if isinstance(law, DraftingLaw) else 0.0
+    decode_s += drafts_s
+    room_tokens = limits.max_num_batched_tokens - verified
+    prompts = _prompts(round(mean_input_tokens), min(room_tokens, seqs * mean_input_tokens))
     tokens = sum(new for new, _ in prompts)
     mixed_s = law.mixed_s(seqs, context, capped, above, prompts)
-    mixed_s += law.shared_s((seqs + tokens) * ranks, seqs + tokens, prefill=True)
+    mixed_s += law.shared_s((verified + tokens) * ranks, verified + tokens, prefill=True) + drafts_s
     prefill_s = law.mixed_s(0, 0, 0, any_above=False, prefills=prompts)
     prefill_s += law.shared_s(tokens * ranks, tokens, prefill=True)
     steps = mean_input_tokens / tokens
-    decoding_s = max(0.0, mean_output_tokens - 1.0) * decode_s / seqs  # the first token comes out of the prefill
+    decode_steps = max(0.0, mean_output_tokens - 1.0) / float(limits.acceptance_length)
+    decoding_s = decode_steps * decode_s / seqs  # the first token comes out of the prefill
     request_s = max(decoding_s + steps * max(0.0, mixed_s - decode_s), steps * prefill_s) / lanes
     return CapacityBound(1.0 / request_s, seqs_per_rank)
 

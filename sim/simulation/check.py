@@ -15,7 +15,10 @@ from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned, misfit
 from sim.simulation.roles import roles_of
 from sim.streams import Streams
+from sim.workload.arrivals.recorded_clients import RecordedClients
 from sim.workload.arrivals.replay import TraceArrivals
+from sim.workload.mix import Mix
+from sim.workload.workload import Workload
 
 LENGTH_SAMPLE = 2000
 
@@ -71,7 +74,9 @@ def check(scenario: Scenario) -> Check:
     means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
     bounds = _bounds(built, *means)
     rate_rps = _must_be_carried_rps(built)
-    if rate_rps is not None:
+    if rate_rps is not None and isinstance(workload, Mix) and drawn.too_long_frac:
+        rate_rps = None  # whose requests are too long, and so what is left of the rate, is an outcome
+    elif rate_rps is not None:
         rate_rps *= 1.0 - drawn.too_long_frac
     reason = _request_too_long(min((role.planned for role in roles), key=_longest), drawn)
     for role, bound in zip(roles, bounds, strict=True):
@@ -82,11 +87,11 @@ def check(scenario: Scenario) -> Check:
 def _bounds(built: Built, mean_input_tokens: float, mean_output_tokens: float) -> tuple[CapacityBound, ...]:
     """Bound of one replica of each role."""
     cluster = built.cluster
-    if cluster.decode is None or built.decode_law is None:
-        return (capacity_bound(built.law, cluster, mean_input_tokens, mean_output_tokens),)
+    if cluster.decode is None or built.decode_served is None:
+        return (capacity_bound(built.served, cluster, mean_input_tokens, mean_output_tokens),)
     return (
-        prefill_bound(built.law, cluster.limits, mean_input_tokens),
-        decode_bound(built.decode_law, cluster.decode.limits, mean_input_tokens, mean_output_tokens),
+        prefill_bound(built.served, cluster.limits, mean_input_tokens),
+        decode_bound(built.decode_served, cluster.decode.limits, mean_input_tokens, mean_output_tokens),
     )
 
 
@@ -117,8 +122,11 @@ def _must_be_carried_rps(built: Built) -> float | None:
     """
     rate_rps, cluster = built.workload.mean_rate_rps, built.cluster
     requests = inf if cluster.max_requests is None else float(cluster.max_requests)
-    if isinstance(built.workload.arrivals, TraceArrivals):
-        requests = min(requests, float(len(built.workload.arrivals.trace)))
+    arrivals = built.workload.arrivals if isinstance(built.workload, Workload) else None
+    if isinstance(arrivals, TraceArrivals):
+        requests = min(requests, float(len(arrivals.trace)))
+    if isinstance(arrivals, RecordedClients):
+        rate_rps = arrivals.rate_within_rps(cluster.horizon_s)
     return None if rate_rps is None else min(rate_rps, requests / cluster.horizon_s)
 
 
@@ -150,5 +158,8 @@ def _what_would_admit(planned: Planned, shortest: int, *, by_cache: bool) -> str
     if shortest > planned.spec.max_context_tokens:
         return f"Shorten requests: the context of {planned.spec.name} is {planned.spec.max_context_tokens:,} tokens."
     if by_cache:
-        return "Shard the cache (pipeline stages, fewer data-parallel ranks), store it in FP8, or shorten requests."
+        return (
+            "Shard the cache (decode context parallelism, pipeline stages, fewer data-parallel ranks), store it in "
+            "FP8, or shorten requests."
+        )
     return f"Raise max_model_len to at least {shortest:,} tokens, or shorten requests."

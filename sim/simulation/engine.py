@@ -9,6 +9,8 @@ from sim.llm.kvcache import IndexerPolicy
 from sim.llm.spec import ModelSpec
 from sim.scenario.scenario import Scenario
 
+FOLLOWS_CHECKPOINT = "checkpoint"
+
 
 def weights_of(scenario: Scenario, spec: ModelSpec) -> str:
     """The weight format: the scenario's, or that of the model's configuration."""
@@ -59,10 +61,18 @@ def check_hardware(scenario: Scenario) -> None:
         )
 
 
-def kv_cache_dtype(scenario: Scenario) -> str:
-    """The cache layout: the scenario's, or the engine's default."""
+def kv_cache_dtype(scenario: Scenario, spec: ModelSpec) -> str:
+    """The cache layout: the scenario's, or the engine's default.
+
+    An engine that follows the checkpoint keeps an FP8 cache for quantised weights, as their checkpoints ask for it.
+    """
     chosen = scenario.deployment.engine.kv_cache_dtype
-    return chosen if chosen != "auto" else str(fact("engines", scenario.deployment.engine.name, "kv_cache_dtype").value)
+    if chosen != "auto":
+        return chosen
+    default = str(fact("engines", scenario.deployment.engine.name, "kv_cache_dtype").value)
+    if default != FOLLOWS_CHECKPOINT:
+        return default
+    return "bf16" if weights_of(scenario, spec) == "bf16" else "fp8"
 
 
 def indexer_policy(scenario: Scenario) -> IndexerPolicy:
@@ -77,7 +87,6 @@ def runtime_reserve_gib(scenario: Scenario) -> float:
     chosen = scenario.deployment.engine.runtime_reserve_gib
     if chosen is not None:
         return chosen
-    layout = scenario.deployment.layout
-    wide = layout.enable_expert_parallel and layout.data_parallel_size > 1
+    wide = scenario.deployment.layout.data_parallel_size > 1
     key = "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib"
     return number("engines", scenario.deployment.engine.name, key)

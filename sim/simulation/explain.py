@@ -10,9 +10,11 @@ from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.check import check
+from sim.simulation.engine_rules import marked
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned
 from sim.steptime.caveats import law_caveats
+from sim.steptime.expert_facts import expert_facts
 from sim.steptime.explain import explain_step
 from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.operation import Operation
@@ -30,6 +32,7 @@ class Explained:
     decode_seqs, context_tokens : decoding sequences per attention rank, and the context of each.
     prefill_tokens, prefix_tokens : prompt tokens computed in the step per rank, and those computed before.
     operations : what the step spends its time on; empty when the scenario cannot work.
+    experts : how expert parallelism fares in the step; empty without it.
     warnings : why the engine would never run the step, and where the law leaves its fit range.
     """
 
@@ -41,6 +44,7 @@ class Explained:
     prefix_tokens: int
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...]
+    experts: tuple[str, ...] = ()
 
     @property
     def step_s(self) -> float:
@@ -86,6 +90,7 @@ def explain(
         prefix_tokens,
         tuple(operations),
         (
+            *marked(scenario, planned.layout),
             *_impossible(limits, decode_seqs, context, prefill_tokens, prefix_tokens),
             *law_caveats(
                 law,
@@ -96,6 +101,7 @@ def explain(
                 prefill_tokens=prefill_tokens,
             ),
         ),
+        tuple(expert_facts(law, (decode_seqs + prefill_tokens) * found.planned.layout.data_parallel_size)),
     )
 
 
@@ -135,7 +141,7 @@ def _impossible(limits: EngineLimits, seqs: int, context: int, prefill: int, pre
     """Why the engine of the scenario would never run such a step."""
     for what, asked, most in (
         ("sequences per rank", seqs, limits.max_num_seqs),
-        ("tokens in one step", seqs + prefill, limits.max_num_batched_tokens),
+        ("tokens in one step", seqs * limits.verified_tokens + prefill, limits.max_num_batched_tokens),
         ("tokens in the cache of one rank", seqs * context, limits.num_kv_blocks * limits.block_size),
         ("tokens in one request", max(context if seqs else 0, prefill + prefix), limits.longest_request_tokens),
     ):

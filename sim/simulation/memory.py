@@ -14,6 +14,7 @@ from sim.llm.memory import MemoryPlan, plan_memory
 from sim.llm.spec import ModelSpec
 from sim.llm.zoo import load_model
 from sim.scenario.scenario import Scenario
+from sim.simulation.context_parallel import check_context_parallel
 from sim.simulation.engine import (
     check_hardware,
     indexer_policy,
@@ -22,7 +23,10 @@ from sim.simulation.engine import (
     runtime_reserve_gib,
     weights_of,
 )
+from sim.simulation.engine_rules import refuse_what_no_engine_runs
 from sim.simulation.infeasible import Infeasible
+from sim.simulation.memory_fraction import memory_fraction
+from sim.simulation.speculation import NONE, Speculation, speculation_of
 from sim.units import GIB
 
 
@@ -33,17 +37,20 @@ class Planned:
     Attributes
     ----------
     max_model_len : longest request that the engine accepts, whatever the cache holds.
+    speculation : drafts and their acceptance.
     """
 
     spec: ModelSpec
     layout: Layout
     memory: MemoryPlan
     max_model_len: int
+    speculation: Speculation = NONE
 
     @property
     def longest_request_tokens(self) -> int:
         """Longest admissible request: input plus output tokens, bounded by context and by one rank's cache."""
-        return min(self.max_model_len, self.memory.kv_tokens_per_rank + 1)
+        reserved_tokens = 2 * self.speculation.num_speculative_tokens  # as in `EngineLimits.longest_request_tokens`
+        return min(self.max_model_len, self.memory.kv_tokens_per_rank + 1 - reserved_tokens)
 
 
 class _Terms(TypedDict):
@@ -68,6 +75,8 @@ def plan(scenario: Scenario) -> Planned:
     check_hardware(scenario)
     spec = model_of(scenario)
     layout = layout_of(scenario)
+    refuse_what_no_engine_runs(scenario, layout)
+    check_context_parallel(scenario, spec)
     try:
         memory = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
@@ -82,7 +91,8 @@ def plan(scenario: Scenario) -> Planned:
             valid=f"at most {spec.max_context_tokens}",
             file=scenario.file,
         )
-    return Planned(spec, layout, memory, limit if limit is not None else spec.max_context_tokens)
+    longest = limit if limit is not None else spec.max_context_tokens
+    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec))
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
@@ -113,6 +123,9 @@ def layout_of(scenario: Scenario) -> Layout:
         enable_expert_parallel=chosen.enable_expert_parallel,
         redundant_experts=chosen.redundant_experts,
         gpus_per_node=int(number("nodes", node_of(scenario), "gpus_per_node")),
+        expert_ranks=chosen.expert_parallel_size,
+        decode_context_parallel_size=chosen.decode_context_parallel_size,
+        prefill_context_parallel_size=chosen.prefill_context_parallel_size,
     )
 
 
@@ -155,11 +168,12 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
     engine = scenario.deployment.engine
     return {
         "weights": weights_of(scenario, spec),
-        "kv_cache_dtype": kv_cache_dtype(scenario),
+        "kv_cache_dtype": kv_cache_dtype(scenario, spec),
         "gpu_memory_bytes": number("gpus", scenario.hardware.gpu, "visible_memory_gib") * GIB,
-        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "gpu_memory_utilization": memory_fraction(scenario),
         "indexer_policy": indexer_policy(scenario),
-        "load_mtp": scenario.model.load_mtp,
+        "load_mtp": scenario.model.load_mtp or engine.num_speculative_tokens > 0,
         "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
-        "block_size": engine.block_size,
+        # Each GPU holds block_size tokens of a block (vLLM pull request 23734).
+        "block_size": engine.block_size * scenario.deployment.layout.decode_context_parallel_size,
     }

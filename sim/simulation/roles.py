@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sim.scenario.scenario import Scenario
 from sim.simulation.memory import Planned, plan
@@ -61,13 +61,19 @@ def roles_of(scenario: Scenario) -> tuple[Role, ...]:
 
 
 def pool_scenario(scenario: Scenario, name: Literal["prefill", "decode"]) -> Scenario:
-    """The scenario with one of its pools as the whole deployment; a decode pool has no prefix cache."""
+    """The scenario with one of its pools as the whole deployment.
+
+    Both admit by vLLM's rules: those of other engines look ahead to the output, which no replica that prefills gives,
+    and for which decode ranks reserve `num_reserved_decode_tokens`. A decode pool has no prefix cache, and nobody who
+    waits there displaces others.
+    """
     pools = scenario.deployment.disaggregation
     assert pools is not None
     pool = getattr(pools, name)
-    engine = pool.engine
+    own: dict[str, Any] = {"scheduler": "vllm"}
     if name == "decode":
-        engine = engine.model_copy(update={"enable_prefix_caching": False})
+        own |= {"enable_prefix_caching": False, "priority_preemption_threshold": None}
+    engine = pool.engine.model_copy(update=own)
     changes = {"replicas": pool.replicas, "layout": pool.layout, "engine": engine, "disaggregation": None}
     return scenario.model_copy(update={"deployment": scenario.deployment.model_copy(update=changes)})
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 
 from sim.engine.cluster import Cluster, Load, Outcome
+from sim.engine.throttle import Throttled
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built, build
 from sim.streams import Streams
+from sim.workload.mix import Mix
 from sim.workload.request import RequestDraw
 from sim.workload.workload import Workload
 
@@ -31,11 +33,29 @@ def run_replication(scenario: Scenario, replication: int, progress: Callable[[fl
 def run_built(built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
     """The same for a scenario that is already built."""
     streams = Streams(seed, replication)
-    return Cluster(built.cluster, built.law, load(built.workload, streams), streams, built.decode_law).run(progress)
+    workload = built.workload
+    sent = _mixed(built, workload, streams) if isinstance(workload, Mix) else load(workload, streams)
+    return Cluster(built.cluster, built.served, sent, streams, built.decode_served).run(progress)
+
+
+def _mixed(built: Built, mix: Mix, streams: Streams) -> Load:
+    """What the tenants of one replication send."""
+    horizon_s = built.cluster.horizon_s
+    return Load(
+        mix.arriving(streams),
+        tenants=mix.names,
+        slos=built.tenant_slos,
+        piles=tuple((index, pile) for index, part in enumerate(mix.parts) for pile in part.piles(streams, horizon_s)),
+        throttled=tuple(
+            Throttled(index, part.draws(streams, index), part.limit, part.pause_s)
+            for index, part in enumerate(mix.parts)
+            if part.limit is not None
+        ),
+    )
 
 
 def load(workload: Workload, streams: Streams) -> Load:
-    """What the clients of one replication send."""
+    """What the clients of one replication send, where there is one load."""
     concurrency = workload.closed_loop_concurrency
     if workload.sessions is not None:
         return Load(workload.arriving_sessions(streams), concurrency, workload.closed_loop_think_s)

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from sim.catalog.tables import Fact
 from sim.scenario.arrivals import Arrivals, MmppShape, PresetArrivals, ProfileArrivals
 from sim.scenario.sessions import SessionsSection
+from sim.scenario.source import SourceSection
 from sim.scenario.workload import WorkloadSection
 from sim.scenario.workload_presets import mmpp_presets, profile_presets
+from sim.simulation.workload_batch import batch_facts
 from sim.simulation.workload_preset import preset_facts
 from sim.simulation.workload_sessions import session_facts
 
@@ -20,20 +22,31 @@ def workload_facts(section: WorkloadSection) -> Mapping[str, Fact]:
 
     What a section overrides is not among them; a report lists those that are assumed.
     """
-    if section.sessions is not None:
-        return dict(_sessions(section.preset, section.sessions))
-    facts = dict(_fitted(section.arrivals))
-    if section.preset is not None:
-        facts.update(_preset(section, section.preset))
+    facts: dict[str, Fact] = {}
+    for source in section.sources.values():
+        facts.update(_source(source))
     return facts
+
+
+def _source(section: SourceSection) -> Iterator[Named]:
+    if section.sessions is not None:
+        yield from _sessions(section.preset, section.sessions)
+        return
+    yield from _fitted(section.arrivals)
+    if section.preset is not None:
+        yield from _preset(section, section.preset)
+        if section.batch is not None:
+            yield from batch_facts(section.batch, section.preset)
 
 
 def _sessions(preset: str | None, sessions: SessionsSection) -> Iterator[Named]:
     if preset is not None:
         yield from session_facts(preset, sessions)
     arrivals = sessions.arrivals
-    if arrivals is None and sessions.rate_per_s is not None:
-        arrivals = PresetArrivals(rate_rps=sessions.rate_per_s)
+    if arrivals is None and sessions.concurrency is None:  # a rate of its own, or a share of a mix
+        arrivals = PresetArrivals(rate_rps=sessions.rate_per_s or 1.0)
+    elif isinstance(arrivals, PresetArrivals) and arrivals.rate_rps is None:
+        arrivals = arrivals.model_copy(update={"rate_rps": 1.0})
     if preset is not None and isinstance(arrivals, PresetArrivals):
         own_law = any(True for _ in preset_facts(preset, "session_arrival_law"))
         yield from _burst(preset, arrivals, with_law=not own_law)
@@ -41,15 +54,17 @@ def _sessions(preset: str | None, sessions: SessionsSection) -> Iterator[Named]:
         yield from _fitted(arrivals)
 
 
-def pair_of_preset(section: WorkloadSection) -> bool:
+def pair_of_preset(section: SourceSection) -> bool:
     """Whether the preset's correlation holds: it belongs to the pair of laws that it was measured on."""
     own = (section.rank_correlation, section.input_tokens, section.output_tokens)
     return section.preset is not None and all(value is None for value in own)
 
 
-def _preset(section: WorkloadSection, name: str) -> Iterator[Named]:
+def _preset(section: SourceSection, name: str) -> Iterator[Named]:
     arrivals = PresetArrivals() if section.arrivals is None else section.arrivals
-    if isinstance(arrivals, PresetArrivals):
+    if isinstance(arrivals, PresetArrivals) and section.batch is None:
+        if section.rate_is_given_elsewhere:
+            arrivals = arrivals.model_copy(update={"rate_rps": 1.0})
         yield from _burst(name, arrivals)
     if section.input_tokens is None:
         yield from preset_facts(name, "input_")

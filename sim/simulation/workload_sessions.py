@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sim.catalog.tables import Fact
 from sim.errors import CatalogError
-from sim.scenario.arrivals import ClosedLoopArrivals, PresetArrivals, TraceArrivals
+from sim.scenario.arrivals import ClosedLoopArrivals, PresetArrivals, ServeGenArrivals, TraceArrivals
 from sim.scenario.sessions import SessionsSection
 from sim.scenario.workload_presets import TABLE
 from sim.simulation.preset_rows import PresetRows
@@ -116,7 +116,7 @@ def _arrivals(section: SessionsSection, preset: str | None) -> ArrivalProcess | 
         return preset_arrivals(
             preset, arrivals.rate_rps, week=arrivals.week_profile, start_h=arrivals.start_h, sessions=True
         )
-    assert not isinstance(arrivals, TraceArrivals | ClosedLoopArrivals), "the schema refuses both"
+    assert not isinstance(arrivals, TraceArrivals | ClosedLoopArrivals | ServeGenArrivals), "the schema refuses them"
     return open_arrivals(arrivals)
 
 

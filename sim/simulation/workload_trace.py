@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from sim.errors import TraceError
-from sim.scenario.workload import TraceSection
+from sim.scenario.source import TraceSection
+from sim.simulation.input_path import input_path
 from sim.workload.arrivals.closed import ClosedLoop
 from sim.workload.trace.reader import read_trace
 from sim.workload.trace.scaling import Scaling
@@ -59,15 +59,7 @@ def trace_path(name: str, base_dir: Path | None) -> Path:
     ------
     TraceError : in neither place.
     """
-    here = Path(name).expanduser()
-    places = [here] if base_dir is None else [base_dir / here, here]
-    try:
-        return next(place for place in places if place.exists())
-    except StopIteration:
-        searched = "" if here.is_absolute() or base_dir is None else f" in {base_dir} or in the working folder"
-        raise TraceError(f"{name}: there is no such trace file{searched}") from None
-    except OSError as error:
-        raise TraceError(f"{name}: cannot be read: {error.strerror or error}") from None
+    return input_path(name, base_dir, "trace file")
 
 
 @lru_cache(maxsize=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.llm.kvcache import index_entry_bytes, layer_entry_bytes
 from sim.steptime.attention import AttentionLaw
+from sim.steptime.context_parallel import SharedContext
 from sim.steptime.dsa import SparseLatentAttention
 from sim.steptime.gqa import CoreAttention
 from sim.steptime.inputs import LawInputs
@@ -14,8 +15,13 @@ from sim.steptime.mla import LatentAttention
 def attention_law(inputs: LawInputs) -> AttentionLaw:
     """Attention of all layers on one GPU of an attention rank."""
     if not inputs.uses_latent_module:
-        return _core(inputs)
-    return _sparse_latent(inputs) if inputs.spec.has_sparse_attention else _latent(inputs)
+        law: AttentionLaw = _core(inputs)
+    else:
+        law = _sparse_latent(inputs) if inputs.spec.has_sparse_attention else _latent(inputs)
+    layout = inputs.layout
+    if layout.decode_context_parallel_size > 1 or layout.prefill_context_parallel_size > 1:
+        return SharedContext(law, inputs)
+    return law
 
 
 def _core(inputs: LawInputs) -> CoreAttention:
@@ -27,11 +33,14 @@ def _core(inputs: LawInputs) -> CoreAttention:
         head_frac=1 / tensor,
         hbm_bytes_per_s=inputs.hardware.hbm_bytes_per_s,
         peak_bf16=inputs.hardware.peak_bf16,
-        cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype) * heads_frac,
+        cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype)
+        * heads_frac
+        / inputs.layout.decode_context_parallel_size,
         index_bytes=index_entry_bytes(spec) if spec.indexer_layers else 0,
         state_bytes=spec.state_bytes_per_sequence / tensor,
         decode_kernel=engine_kernel(inputs.engine, "gqa_decode"),
         prefill_kernel=engine_kernel(inputs.engine, "gqa_prefill"),
+        queries=inputs.queries,
     )
 
 
@@ -50,6 +59,8 @@ def _latent(inputs: LawInputs) -> LatentAttention:
         decode_kernel=engine_kernel(inputs.engine, f"mla_decode_{cache}_{math}"),
         prefill_kernel=engine_kernel(inputs.engine, f"mla_prefill_{math}"),
         latent=inputs.gemm(spec.q_lora_rank + spec.kv_latent_dim, spec.hidden_size, linear),
+        queries=inputs.queries,
+        context_shards=inputs.layout.decode_context_parallel_size,
     )
 
 
@@ -65,4 +76,6 @@ def _sparse_latent(inputs: LawInputs) -> SparseLatentAttention:
         cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype),
         decode_kernel=engine_kernel(inputs.engine, "dsa_decode"),
         prefill_kernel=engine_kernel(inputs.engine, "dsa_prefill"),
+        queries=inputs.queries,
+        context_shards=inputs.layout.decode_context_parallel_size,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.steptime.expert_facts import expert_caveats
 from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.inputs import LawInputs
 from sim.steptime.kernel import KernelStepLaw
@@ -30,6 +31,9 @@ def law_caveats(
         *_attention(law.inputs),
         *_network(law),
         *_pipeline(law.inputs),
+        *_speculation(law.inputs),
+        *expert_caveats(law, decode_seqs),
+        *_context_parallel(law.inputs),
         *_batch(law, decode_seqs, context_tokens, prefill_chunks, prefix_tokens),
         *_floor(law, decode_seqs, context_tokens, prefill_tokens, prefix_tokens),
     ]
@@ -38,7 +42,12 @@ def law_caveats(
 def assumed_kernels(law: KernelStepLaw) -> list[str]:
     """Kernel families of the law whose coefficients are assumed, in the order of use."""
     parts = law.parts
-    used = [*parts.per_token, *parts.per_logit, *(line for phase in (*parts.experts, *parts.network) for line in phase)]
+    used = [
+        *parts.per_token,
+        *parts.per_logit,
+        *parts.amortised,
+        *(line for phase in (*parts.experts, *parts.network) for line in phase),
+    ]
     kernels = [*(line.kernel for line in used), *_attention_kernels(law.inputs)]
     return list(dict.fromkeys(kernel.name for kernel in kernels if kernel.status == "assumed"))
 
@@ -58,10 +67,12 @@ def _hardware(law: KernelStepLaw) -> list[str]:
             )
         elif weights.kernels == "fp4":
             lines.append(f"{role} weights in {inputs.weights} use FP4 math, for which no kernel was measured.")
-    if inputs.imbalance.assumed and inputs.spec.num_experts:
+    assumed = [group.imbalance for group in inputs.groups if group.imbalance.assumed]
+    if assumed and inputs.spec.num_experts:
         # Skew sets how many experts a step touches, so it matters for sliced experts as well.
-        law_of_load = f"{inputs.imbalance.law} (alpha {inputs.imbalance.alpha:g})"
-        lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, without load balancing.")
+        law_of_load = f"{assumed[0].law} (alpha {assumed[0].alpha:g})"
+        balanced = "before" if assumed[0].eplb is not None else "without"
+        lines.append(f"expert load follows the catalog's default, {law_of_load}: assumed, {balanced} load balancing.")
     return lines
 
 
@@ -74,6 +85,13 @@ def _attention(inputs: LawInputs) -> list[str]:
 
 
 def _attention_kernels(inputs: LawInputs) -> list[Kernel]:
+    layout = inputs.layout
+    if layout.decode_context_parallel_size > 1 or layout.prefill_context_parallel_size > 1:
+        return [engine_kernel(inputs.engine, "context_parallel"), *_own_attention_kernels(inputs)]
+    return _own_attention_kernels(inputs)
+
+
+def _own_attention_kernels(inputs: LawInputs) -> list[Kernel]:
     if not inputs.uses_latent_module:
         return [engine_kernel(inputs.engine, "gqa_decode"), engine_kernel(inputs.engine, "gqa_prefill")]
     if inputs.spec.has_sparse_attention:
@@ -108,15 +126,51 @@ def _pipeline(inputs: LawInputs) -> list[str]:
         return []
     lines = [
         (
-            "a round of the pipeline lasts as long as its largest microbatch needs for all stages, and all chunks of a "
-            "prompt stay in one microbatch: other stages wait while it is computed, so throughput of pipeline layouts "
-            "leans low when few prompts are under way."
+            "a round of the pipeline lasts until its last microbatch has left, and all its tokens count from there: "
+            "those of the first microbatches are reported up to a round's prompt chunks too late."
         )
     ]
     if layers % stages:
         lines.append(
             f"{layers} layers over {stages} stages: the fullest stage has {-(-layers // stages)} layers, and needs "
             f"more memory than the average of {layers / stages:.1f} layers that is planned."
+        )
+    return lines
+
+
+def _speculation(inputs: LawInputs) -> list[str]:
+    if inputs.queries == 1:
+        return []
+    return [
+        (
+            f"steps that verify {inputs.queries} tokens per sequence and draft were not measured: they run with the "
+            "coefficients of plain decoding."
+        )
+    ]
+
+
+def _context_parallel(inputs: LawInputs) -> list[str]:
+    dcp, pcp = inputs.layout.decode_context_parallel_size, inputs.layout.prefill_context_parallel_size
+    lines = []
+    if dcp > 1:
+        lines.append(
+            f"attention over a cache that {dcp} GPUs divide, and what they exchange, was not measured: keys read per "
+            "GPU divide, and exchanges take the time of NCCL collectives."
+        )
+        if inputs.spec.has_sparse_attention:
+            lines.append(
+                f"decode context parallelism for sparse attention in {inputs.engine} is that of pull requests 45426 "
+                "and 46145, whose merge was not seen."
+            )
+        elif inputs.spec.attention == "mla" and inputs.kv_cache_dtype != "bf16":
+            lines.append(
+                "vLLM's dense latent attention took no FP8 cache under decode context parallelism in June 2026 (pull "
+                "request 45426)."
+            )
+    if pcp > 1:
+        lines.append(
+            f"prompt chunks are divided evenly over {pcp} groups, each with a copy of cache and attention weights; "
+            "decoding sequences are computed by all groups. Nothing of it was measured."
         )
     return lines
 
@@ -131,8 +185,10 @@ def _batch(
     sparse = inputs.spec.has_sparse_attention
     decode_kernel, prefill_kernel = _decode_and_prefill(inputs)
     most = int(decode_kernel["max_sequences"])
-    if decode_seqs > most:
-        lines.append(f"attention with {decode_seqs} decoding sequences per rank exceeds the {most} that were measured.")
+    rows = decode_seqs * inputs.queries
+    if rows > most:
+        what = "decoding sequences" if inputs.queries == 1 else "verified tokens"
+        lines.append(f"attention with {rows} {what} per rank exceeds the {most} that were measured.")
     if not sparse:
         if prefix_tokens:
             lines.append("latent attention behind a cached prefix was not measured; its query-key pairs are charged.")

@@ -78,6 +78,35 @@ class GatherScatter:
         return Cost(seconds, 0.0, 0.0, message * (self.gpus - 1) / self.gpus, "network")
 
 
+@dataclass(frozen=True, slots=True)
+class GroupExchange:
+    """All-gather or reduce-scatter in a group of `members` GPUs of which neighbours are `stride` ranks apart.
+
+    In a node NCCL's fitted form for the whole message; between nodes each GPU moves its share over its own NIC.
+    """
+
+    kernel: Kernel
+    inter_node: Kernel
+    hardware: Hardware
+    members: int
+    stride: int = 1
+
+    def seconds(self, message_bytes: float) -> float:
+        """Seconds for a message of the whole group; zero for none."""
+        if message_bytes <= 0.0 or self.members == 1:
+            return 0.0
+        local = max(1, min(self.members, self.hardware.gpus_per_node // self.stride))
+        nodes = -(-self.members // local)
+        seconds = nccl_seconds(self.kernel, self.hardware, local, message_bytes) if local > 1 else 0.0
+        if nodes > 1:
+            seconds += inter_node_seconds(self.inter_node, self.hardware, nodes, message_bytes / local)
+        return seconds
+
+    def network_bytes(self, message_bytes: float) -> float:
+        """What one GPU receives."""
+        return message_bytes * (self.members - 1) / self.members
+
+
 def nccl_seconds(kernel: Kernel, hardware: Hardware, gpus: int, message_bytes: float) -> float:
     """((a0 + a1 n)^p + (f (n-1)/n M / bus)^p)^(1/p) in one node; median error 5 to 9 % (all-to-all 14 %)."""
     bus = kernel["bus_gb_per_s"] * GB * hardware.nvlink_gb_per_s / kernel["reference_nvlink_gb_per_s"]

@@ -26,11 +26,17 @@ class SparseLatentAttention:
         ti + ci b + Wi / BW ew + (sum of contexts) ki / BW ek + cm x mean context + selection once one reaches top-k.
     Every term is linear in the sums for a fixed b: exact, no approximation.
 
+    With q queries per sequence (verified drafts) b counts queries, and every query reads the keys of its own choice.
+    The indexer reads its keys once and scores them q times: its slope is the larger of the two. Not measured.
+
     Prefill per layer, N tokens: max(floor, t0 + c N + 2 N W / (peak ec) + pairs H' / (peak BF16 ea)), pairs over at
     most top-k keys and H' at least 64 heads; owners add ti + ci N + index pairs / (peak FP8 ei) under a floor of their
     own. While every context fits into top-k a dense path runs instead. The sparse kernel reads a cached prefix
     through the indexer only. Decoding sequences in the same step share the projections and add their cache reads; that
     composition is not measured.
+
+    Where `context_shards` GPUs divide the cache by token, each selects and attends over its share of the keys for the
+    heads of all of them: keys read and scanned divide, FLOPs per GPU stay, heads per kernel multiply. Assumed.
 
     Checked on H100, GLM-5.2 and GLM-5 in FP8: median error of decode 3.4 % (shared) and 2.1 % (owners), of prefill 2.3
     and 1.7 %.
@@ -45,6 +51,8 @@ class SparseLatentAttention:
     cache_bytes: float
     decode_kernel: Kernel
     prefill_kernel: Kernel
+    queries: int = 1
+    context_shards: int = 1
 
     @property
     def cap_tokens(self) -> int:
@@ -54,7 +62,7 @@ class SparseLatentAttention:
     def decode(self, seqs: int) -> tuple[LinearCost, ...]:
         """Attention of all layers, and the indexers of their owners."""
         k, layers, owners = self.decode_kernel, self.spec.num_layers, self.spec.num_indexer_layers
-        bandwidth = self.hbm_bytes_per_s
+        bandwidth, seqs, queries = self.hbm_bytes_per_s, seqs * self.queries, self.queries
         launch_s = self._sequence_s(seqs) + k["t0_us"] * MICROSECOND
         attention = LinearCost(
             "attention (sparse MLA)",
@@ -62,11 +70,11 @@ class SparseLatentAttention:
             k.name,
             k.status,
             base_s=layers * (launch_s + self._weight_bytes / (bandwidth * k["weight_efficiency"])),
-            capped_s=layers * self._selected_s,
+            capped_s=layers * queries * self._selected_s,
             flops=layers * seqs * 2.0 * self._weights,
-            capped_flops=layers * self._pair_flops,
+            capped_flops=layers * queries * self._pair_flops,
             bytes=layers * self._weight_bytes,
-            capped_bytes=layers * self.cache_bytes,
+            capped_bytes=layers * queries * self.cache_bytes / self.context_shards,
             launch_s=layers * launch_s,
         )
         index_launch_s = (k["indexer_t0_us"] + k["indexer_us_per_sequence"] * seqs) * MICROSECOND
@@ -77,12 +85,12 @@ class SparseLatentAttention:
             k.name,
             k.status,
             base_s=owners * (index_launch_s + index_weight_s),
-            context_s=owners * (self._scan_s + k["indexer_us_per_1k_context"] / 1000 * MICROSECOND / seqs),
+            context_s=owners * (self._scan_s + self._mean_context_us / 1000 * MICROSECOND * queries / seqs),
             above_s=owners * k["selection_us"] * MICROSECOND,
             flops=owners * seqs * 2.0 * self._index_weights,
-            context_flops=owners * self._index_pair_flops,
+            context_flops=owners * queries * self._index_pair_flops / self.context_shards,
             bytes=owners * self._index_weight_bytes,
-            context_bytes=owners * index_entry_bytes(self.spec),
+            context_bytes=owners * index_entry_bytes(self.spec) / self.context_shards,
             launch_s=owners * index_launch_s,
         )
         return attention, indexer
@@ -93,6 +101,7 @@ class SparseLatentAttention:
         """(attention of all layers, what indexers add in their owners) in seconds."""
         del any_above
         sparse, new_tokens, pairs, indexed = self._prompt_work(prefills)
+        seqs, capped_tokens = seqs * self.queries, capped_tokens * self.queries
         decode_s = capped_tokens * self._selected_s + (self._sequence_s(seqs) if seqs else 0.0)
         tokens = seqs + new_tokens
         scan_s = context_tokens * self._scan_s
@@ -118,18 +127,22 @@ class SparseLatentAttention:
         """
         attention_s, indexer_s = self.mixed(seqs, context_tokens, capped_tokens, any_above, prefills)
         k, layers, owners = self.prefill_kernel, self.spec.num_layers, self.spec.num_indexer_layers
+        seqs, capped_tokens = seqs * self.queries, capped_tokens * self.queries
         sparse, new, pairs, _ = self._prompt_work(prefills)
         keys = sum(new + cached for new, cached in prefills)
         pair_flops = pairs * (self._pair_flops if sparse else self._dense_pair_flops) + capped_tokens * self._pair_flops
         flops = (seqs + new) * 2.0 * self._weights + pair_flops
-        traffic = self._weight_bytes + (capped_tokens + min(pairs, keys)) * self.cache_bytes
+        traffic = self._weight_bytes + (capped_tokens + min(pairs, keys)) * self.cache_bytes / self.context_shards
         floor_s, *_ = self._sparse_terms if sparse else self._dense_terms
         bound: Bound = "launch" if attention_s <= layers * floor_s else "compute"
         index_bound: Bound
         if sparse:
             indexed = sum(new * cached + new * (new + 1) // 2 for new, cached in prefills)
-            index_flops = (seqs + new) * 2.0 * self._index_weights + (indexed + context_tokens) * self._index_pair_flops
-            index_traffic = self._index_weight_bytes + (context_tokens + keys) * index_entry_bytes(self.spec)
+            index_flops = (seqs + new) * 2.0 * self._index_weights
+            scored = (indexed + self.queries * context_tokens) / self.context_shards
+            index_flops += scored * self._index_pair_flops
+            scanned = (context_tokens + keys) / self.context_shards
+            index_traffic = self._index_weight_bytes + scanned * index_entry_bytes(self.spec)
             whole_s = attention_s / layers + indexer_s / owners
             index_bound = "launch" if whole_s <= self._index_terms[0] * (1 + 1e-12) else "compute"
         else:
@@ -186,8 +199,9 @@ class SparseLatentAttention:
         """
         weights, weight_bytes = self._dense_index_weights(seqs)
         flops = seqs * 2.0 * weights + new_tokens * 2.0 * self._index_key_weights
-        traffic = weight_bytes + (context_tokens + new_tokens) * index_entry_bytes(self.spec)
-        return flops + context_tokens * self._index_pair_flops, traffic
+        scanned = context_tokens / self.context_shards
+        traffic = weight_bytes + (scanned + new_tokens) * index_entry_bytes(self.spec)
+        return flops + self.queries * scanned * self._index_pair_flops, traffic
 
     def _dense_index_s(self, seqs: int, new_tokens: float) -> float:
         """Seconds of one indexer for that work, without the scan of old keys that `mixed` adds to attention.
@@ -215,7 +229,7 @@ class SparseLatentAttention:
     def _sequence_s(self, seqs: int) -> float:
         """Decode time of one layer that grows with sequences, not with their contexts."""
         k = self.decode_kernel
-        heads_us = k["us_per_64_sequence_heads"] * seqs * self.heads / 64
+        heads_us = k["us_per_64_sequence_heads"] * seqs * (self.heads * self.context_shards) / 64
         return float(k["sequence_us"] * seqs ** k["sequence_power"] + heads_us) * MICROSECOND
 
     @cached_property
@@ -225,19 +239,33 @@ class SparseLatentAttention:
     @cached_property
     def _selected_s(self) -> float:
         """Reading one selected key in one layer."""
-        return self.cache_bytes / (self.hbm_bytes_per_s * self.decode_kernel["cache_efficiency"])
+        read = self.cache_bytes / self.context_shards
+        return read / (self.hbm_bytes_per_s * self.decode_kernel["cache_efficiency"])
 
     @cached_property
     def _scan_s(self) -> float:
-        """Scoring one cached key by one indexer while decoding."""
+        """Scoring one cached key by one indexer while decoding, for all queries of a sequence.
+
+        A single query is bound by reading, as fitted.
+        """
         efficiency = self.decode_kernel["indexer_cache_efficiency"]
-        return index_entry_bytes(self.spec) / (self.hbm_bytes_per_s * efficiency)
+        read_s = index_entry_bytes(self.spec) / (self.hbm_bytes_per_s * efficiency)
+        if self.queries > 1:
+            compute = self.index_peak * self.prefill_kernel["indexer_compute_efficiency"]
+            read_s = max(read_s, self.queries * self._index_pair_flops / compute)
+        return read_s / self.context_shards
+
+    @property
+    def _mean_context_us(self) -> float:
+        """Cost of a decoding indexer per thousand tokens of mean context."""
+        return self.decode_kernel["indexer_us_per_1k_context"] / self.context_shards
 
     @cached_property
     def _sparse_terms(self) -> tuple[float, float, float, float, float]:
         """(floor, launch, per new token, per token of all, per pair) of the sparse prefill path."""
         k, spec = self.prefill_kernel, self.spec
-        pair_flops = 2.0 * max(self.heads, k["min_heads"]) * (spec.kv_latent_dim + spec.kv_lora_rank)
+        heads = max(self.heads * self.context_shards, k["min_heads"]) / self.context_shards
+        pair_flops = 2.0 * heads * (spec.kv_latent_dim + spec.kv_lora_rank)
         return (
             k["floor_us"] * MICROSECOND,
             k["t0_us"] * MICROSECOND,
@@ -266,7 +294,7 @@ class SparseLatentAttention:
             k["indexer_floor_us"] * MICROSECOND,
             k["indexer_t0_us"] * MICROSECOND,
             k["indexer_us_per_token"] * MICROSECOND,
-            self._index_pair_flops / (self.index_peak * k["indexer_compute_efficiency"]),
+            self._index_pair_flops / self.context_shards / (self.index_peak * k["indexer_compute_efficiency"]),
         )
 
     @cached_property

@@ -30,6 +30,8 @@ class CoreAttention:
     keys alone, so the larger slope holds for every context: exact, no approximation. Layers with a window (or an
     indexer) read at most that many keys.
 
+    With q queries per sequence (verified drafts) keys are read once and scored q times.
+
     Prefill per layer: t0 + max(pairs x FLOPs / peak BF16 ea, keys x kv / BW es), and the indexer's scores where there
     is one. Assumed throughout: no table of grouped-query kernels was available.
 
@@ -50,6 +52,7 @@ class CoreAttention:
     state_bytes: float
     decode_kernel: Kernel
     prefill_kernel: Kernel
+    queries: int = 1
 
     @property
     def cap_tokens(self) -> int:
@@ -132,13 +135,15 @@ class CoreAttention:
         k, layers = self.decode_kernel, group.layers
         key_s, score_s = self._key_slopes(group)
         per_token_s = layers * max(key_s, score_s) / group.stride_tokens
-        flops = layers * decode_pair_flops(self.spec) * self.head_frac / group.stride_tokens
+        flops = self.queries * layers * decode_pair_flops(self.spec) * self.head_frac / group.stride_tokens
         traffic = layers * self.cache_bytes / group.stride_tokens
         launch_s = layers * k["t0_us"] * MICROSECOND
         owners = self.spec.num_indexer_layers if group is self._groups[0] else 0
         index_bytes = owners * self.index_bytes / self.spec.indexer_kv_stride_tokens
-        index_flops = indexer_flops_per_key(self.spec) if owners else 0.0
+        index_flops = self.queries * indexer_flops_per_key(self.spec) if owners else 0.0
         index_s = index_bytes / (self.hbm_bytes_per_s * k["cache_efficiency"])
+        if owners and self.queries > 1:
+            index_s = max(index_s, self.queries * self._index_pair_s)
         return LinearCost(
             "attention" if full else "attention (capped)",
             layers,
@@ -156,12 +161,12 @@ class CoreAttention:
         )
 
     def _key_slopes(self, group: AttentionGroup) -> tuple[float, float]:
-        """Seconds per key and layer: reading it, and scoring against it."""
+        """Seconds per key and layer: reading it, and scoring all queries against it."""
         del group
         k = self.decode_kernel
         key_s = self.cache_bytes / (self.hbm_bytes_per_s * k["cache_efficiency"])
         flops = decode_pair_flops(self.spec) * self.head_frac
-        return key_s, flops / (self.peak_bf16 * k["score_compute_efficiency"])
+        return key_s, self.queries * flops / (self.peak_bf16 * k["score_compute_efficiency"])
 
     @cached_property
     def _groups(self) -> tuple[AttentionGroup, ...]:

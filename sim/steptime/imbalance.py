@@ -13,12 +13,13 @@ import numpy as np
 from sim.catalog.tables import fact, number
 from sim.errors import ScenarioError, nearest
 from sim.llm.experts import distinct_experts
+from sim.steptime.eplb import Eplb, eplb_of
+from sim.steptime.popularity import Histogram, inverse
+from sim.steptime.routing import HALF_OCTAVES, SEED, Routing, mean_loads
 
-Law = Literal["uniform", "power_law", "fixed"]
+Law = Literal["uniform", "power_law", "fixed", "measured"]
 LAWS: Final[tuple[str, ...]] = get_args(Law)
 _ROW: Final = ("kernels", "expert_imbalance")
-_SEED: Final = 20260101  # fixed draws: the law is a pure function of its arguments
-_HALF_OCTAVES: Final = 48  # the table runs from 1 to 2^24 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +28,38 @@ class Imbalance:
 
     Attributes
     ----------
-    law : `uniform` (every GPU gets the mean), `power_law` (expert popularity with density x^-alpha), or `fixed`.
+    law : `uniform` (every GPU gets the mean), `power_law` (expert popularity with density x^-alpha), `fixed`, or
+        `measured` (popularity of a histogram).
     alpha : skew of the power law, from 0.
     max_over_mean : load of the hottest GPU over the mean, for `fixed`, from 1.
     assumed : whether it is the catalog's default rather than the scenario's choice.
+    histogram : measured popularity, for `measured`.
+    by_chance : the pairs of a step are a sample of the popularity; otherwise each expert gets its expectation.
+    eplb : load balancer that places experts and copies; loads are then drawn by chance.
     """
 
     law: Law
     alpha: float = 0.0
     max_over_mean: float = 1.0
     assumed: bool = False
+    histogram: Histogram | None = None
+    by_chance: bool = False
+    eplb: Eplb | None = None
+
+    def __str__(self) -> str:
+        """The law in words."""
+        own = {"power_law": f" (alpha {self.alpha:g})", "fixed": f" ({self.max_over_mean:g}x)"}.get(self.law, "")
+        chance = " with chance" if self.by_chance and self.eplb is None else ""
+        return f"{self.law}{own}{chance}{', EPLB' if self.eplb is not None else ''}"
 
 
 def imbalance_of(values: Mapping[str, object]) -> Imbalance:
-    """The law of a mapping with keys `law`, `alpha`, `max_over_mean`; missing or None means the catalog's default.
+    """The law of a mapping with the keys of `Imbalance`; missing or None means the catalog's default.
 
     Raises
     ------
-    ScenarioError : unknown law, or a number out of range.
+    ScenarioError : unknown law, a number out of range, a measured law without histogram, or a fixed factor where
+        popularity is needed (chance, EPLB).
     """
     law = values.get("law")
     assumed = law is None
@@ -60,7 +75,29 @@ def imbalance_of(values: Mapping[str, object]) -> Imbalance:
         )
     alpha = _parameter(values, "alpha", 0.0) if law == "power_law" else 0.0
     ratio = _parameter(values, "max_over_mean", 1.0) if law == "fixed" else 1.0
-    return Imbalance(cast("Law", law), alpha, ratio, assumed)
+    histogram, eplb = values.get("histogram"), values.get("eplb")
+    if (law == "measured") is not isinstance(histogram, Histogram):
+        raise ScenarioError(
+            "a histogram belongs to the law measured, which needs one", key="expert_imbalance.histogram"
+        )
+    balancer = eplb_of(cast("Mapping[str, object]", eplb)) if eplb is not None else None
+    by_chance = bool(values.get("by_chance")) or balancer is not None
+    if by_chance and law == "fixed":
+        raise ScenarioError(
+            "a fixed factor says nothing about single experts, which by_chance and eplb need",
+            key="expert_imbalance.law",
+            value=law,
+            valid="uniform, power_law, measured",
+        )
+    return Imbalance(
+        cast("Law", law),
+        alpha,
+        ratio,
+        assumed,
+        histogram if isinstance(histogram, Histogram) else None,
+        by_chance,
+        balancer,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +124,24 @@ class HottestRank:
             return 0.0, 0.0
         mean = tokens * self.num_experts_per_token / self.ranks
         law = self.imbalance
+        if law.by_chance or law.law == "measured":
+            loads = mean_loads(self.routing, tokens)
+            return self._bounded(tokens, mean * loads.over_mean, self.slots * loads.touched_frac)
         if law.law == "power_law":
             over_mean, frac = hottest_rank(self.num_experts, self.num_experts_per_token, self.ranks, law.alpha, tokens)
             return self._bounded(tokens, mean * over_mean, self.slots * frac)
         ratio = law.max_over_mean if self.ranks > 1 else 1.0
         touched = distinct_experts(self.num_experts, self.num_experts_per_token, tokens * ratio)
         return self._bounded(tokens, mean * ratio, self.slots * touched / self.num_experts)
+
+    @property
+    def routing(self) -> Routing:
+        """What loads are drawn for; uniform popularity where the law is a fixed factor."""
+        law = self.imbalance
+        alpha = law.alpha if law.law == "power_law" else None
+        slots = round(self.slots * self.ranks)
+        experts, chosen = self.num_experts, self.num_experts_per_token
+        return Routing(experts, chosen, self.ranks, slots, alpha, law.histogram, law.by_chance, law.eplb)
 
     def _bounded(self, tokens: int, pairs: float, active: float) -> tuple[float, float]:
         """No GPU gets more pairs than a token has experts there, and some GPU gets a whole pair."""
@@ -115,8 +164,8 @@ def hottest_rank(
     tokens (here within 3 %); skewed H100 kernels (DeepGEMM masked) within 5.5 % in the median, without a refit.
     """
     table = _table(num_experts, num_experts_per_token, ranks, alpha)
-    position = min(max(2.0 * log2(tokens), 0.0), float(_HALF_OCTAVES))
-    low = min(int(position), _HALF_OCTAVES - 1)
+    position = min(max(2.0 * log2(tokens), 0.0), float(HALF_OCTAVES))
+    low = min(int(position), HALF_OCTAVES - 1)
     part = position - low
     (ratio0, frac0), (ratio1, frac1) = table[low], table[low + 1]
     return ratio0 + part * (ratio1 - ratio0), frac0 + part * (frac1 - frac0)
@@ -125,27 +174,19 @@ def hottest_rank(
 @lru_cache(maxsize=64)
 def _table(num_experts: int, chosen: int, ranks: int, alpha: float) -> tuple[tuple[float, float], ...]:
     draws = int(number(*_ROW, "draws"))
-    uniform = np.random.Generator(np.random.PCG64(_SEED)).random((draws, num_experts))
+    uniform = np.random.Generator(np.random.PCG64(SEED)).random((draws, num_experts))
     top_frac = number(*_ROW, "highest_popularity_frac")
     lowest = number(*_ROW, "lowest_popularity")
     rows = []
-    for half in range(_HALF_OCTAVES + 1):
+    for half in range(HALF_OCTAVES + 1):
         tokens = 2.0 ** (half / 2)
-        popularity = _inverse(uniform, alpha, lowest, max(lowest, top_frac * tokens))
+        popularity = inverse(uniform, alpha, lowest, max(lowest, top_frac * tokens))
         expected = popularity / popularity.sum(axis=1, keepdims=True) * (tokens * chosen)
         parts = np.array_split(expected, ranks, axis=1)
         hottest = np.stack([part.sum(axis=1) for part in parts]).max(axis=0)
         most_touched = np.stack([(-np.expm1(-part)).mean(axis=1) for part in parts]).max(axis=0)
         rows.append((float(hottest.mean()) * ranks / (tokens * chosen), float(most_touched.mean())))
     return tuple(rows)
-
-
-def _inverse(uniform: np.ndarray, alpha: float, low: float, high: float) -> np.ndarray:
-    """Inverse distribution function of the density x^-alpha on [low, high]."""
-    if abs(alpha - 1.0) < 1e-9:
-        return np.asarray(low * (high / low) ** uniform)
-    bottom, top = low ** (1.0 - alpha), high ** (1.0 - alpha)
-    return np.asarray(((top - bottom) * uniform + bottom) ** (1.0 / (1.0 - alpha)))
 
 
 def _parameter(values: Mapping[str, object], key: str, lowest: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sim.llm.layout import Layout
 from sim.llm.spec import ModelSpec
@@ -10,7 +11,11 @@ from sim.steptime.gemm import Gemm
 from sim.steptime.hardware import Hardware
 from sim.steptime.imbalance import Imbalance
 from sim.steptime.kernels import engine_kernel
+from sim.steptime.layer_groups import LayerGroup
 from sim.steptime.precision import Weights, weights_of
+
+Phase = Literal["decode", "prefill"]
+DeepEpMode = Literal["auto", "low_latency", "normal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,12 @@ class LawInputs:
     Attributes
     ----------
     engine, weights, kv_cache_dtype : names of the catalog.
-    imbalance : routing law of the experts.
+    imbalance : routing law of the experts; that of the first layers where groups of layers have their own.
+    queries : tokens that a step computes for every decoding sequence; above 1 where drafts are verified.
+    drafting : whether it is a draft layer, which needs logits for one token per sequence only.
+    layer_groups : layers with a law of their own; empty when all follow `imbalance`.
+    deepep_mode : dispatch mode: `auto` (low latency for steps without prompt chunks), `low_latency` or `normal`.
+    dispatch_limit_tokens : tokens per GPU that the buffers of low-latency mode hold.
     """
 
     spec: ModelSpec
@@ -30,6 +40,16 @@ class LawInputs:
     weights: str
     kv_cache_dtype: str
     imbalance: Imbalance
+    queries: int = 1
+    drafting: bool = False
+    layer_groups: tuple[LayerGroup, ...] = ()
+    deepep_mode: DeepEpMode = "auto"
+    dispatch_limit_tokens: int = 0
+
+    @property
+    def logits(self) -> int:
+        """Tokens of a decoding sequence that need logits."""
+        return 1 if self.drafting else self.queries
 
     @property
     def linear(self) -> Weights:
@@ -43,8 +63,24 @@ class LawInputs:
 
     @property
     def spreads_tokens(self) -> bool:
-        """Whether tokens are dispatched to experts on other attention ranks (wide expert parallelism)."""
-        return self.layout.enable_expert_parallel and self.layout.data_parallel_size > 1
+        """Whether tokens are dispatched to experts on other attention ranks (wide expert parallelism).
+
+        Not where experts are sliced as well: DeepEP knows no slices, so engines gather and scatter there.
+        """
+        layout = self.layout
+        whole = layout.enable_expert_parallel and layout.expert_tensor_parallel_size == 1
+        return whole and layout.data_parallel_size > 1
+
+    @property
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """MoE layers by routing law."""
+        return self.layer_groups or (LayerGroup(self.spec.num_moe_layers, self.imbalance),)
+
+    def dispatch_phase(self, phase: Phase) -> Phase:
+        """The phase whose kernels run the experts and the exchange: those of the dispatch mode, where one is set."""
+        if not self.spreads_tokens or self.deepep_mode == "auto":
+            return phase
+        return "decode" if self.deepep_mode == "low_latency" else "prefill"
 
     @property
     def uses_latent_module(self) -> bool:

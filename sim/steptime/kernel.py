@@ -35,6 +35,7 @@ class LawParts:
     experts, network : shared operations by tokens of all lanes, and by tokens of the busiest lane; each for steps
         without and with prompt chunks.
     host_overhead_s : host time of a step and stage.
+    amortised : shared operations of one step in many, by tokens of all lanes, at their share of a step.
     host_status : status of that figure in the catalog, or `scenario` where the scenario sets it.
     """
 
@@ -45,6 +46,7 @@ class LawParts:
     network: tuple[tuple[TokenOperation, ...], tuple[TokenOperation, ...]]
     host_overhead_s: float
     host_status: str
+    amortised: tuple[TokenOperation, ...] = ()
 
 
 class KernelStepLaw:
@@ -61,16 +63,18 @@ class KernelStepLaw:
         self.parts = parts
         self.attention_cap_tokens = parts.attention.cap_tokens
         self.host_s = parts.host_overhead_s * inputs.layout.pipeline_parallel_size
+        self._pcp = inputs.layout.prefill_context_parallel_size
         self._per_token: dict[int, float] = {}
         self._per_logit: dict[int, float] = {}
         self._decode: dict[int, DecodeCoefficients] = {}
+        self._amortised: dict[int, float] = {}
         self._experts: tuple[dict[int, float], dict[int, float]] = ({}, {})
         self._network: tuple[dict[int, float], dict[int, float]] = ({}, {})
 
     def decode(self, seqs: int) -> DecodeCoefficients:
         """Coefficients of a lane that decodes `seqs` >= 1 sequences."""
         attention = self._attention(seqs)
-        fixed_s = self._fixed_s(seqs, seqs)
+        fixed_s = self._fixed_s(seqs * self.inputs.queries, seqs * self.inputs.logits)
         return DecodeCoefficients(
             attention.base_s + fixed_s, attention.context_s, attention.capped_s, attention.above_s
         )
@@ -84,7 +88,9 @@ class KernelStepLaw:
         prefills: Sequence[tuple[int, int]],
     ) -> float:
         """Lane seconds of a step that decodes `seqs` >= 0 sequences and prefills chunks of (new, cached) tokens."""
-        tokens = seqs
+        if self._pcp > 1:
+            prefills = self.on_rank(prefills)
+        tokens = seqs * self.inputs.queries
         for new, _ in prefills:
             tokens += new
         if not tokens:
@@ -98,7 +104,7 @@ class KernelStepLaw:
         if prefills:
             mixed_s = sum(self.parts.attention.mixed(seqs, context_tokens, capped_tokens, any_above, prefills))
             attention_s = max(attention_s, mixed_s)
-        return attention_s + self._fixed_s(tokens, seqs + len(prefills))
+        return attention_s + self._fixed_s(tokens, seqs * self.inputs.logits + len(prefills))
 
     def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         """Seconds of routed experts, dispatch and combine, and host overhead."""
@@ -108,7 +114,21 @@ class KernelStepLaw:
         network_s = self._network[prefill].get(busiest_lane_tokens)
         if network_s is None:
             network_s = _remember(self._network[prefill], busiest_lane_tokens, self.parts.network[prefill])
-        return self.host_s + experts_s + network_s
+        seconds = self.host_s + experts_s + network_s
+        return seconds + self._amortised_s(total_tokens) if self.parts.amortised else seconds
+
+    def on_rank(self, prefills: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """What one group of tensor-parallel GPUs computes of prompt chunks that prefill context parallelism divides.
+
+        A chunk is cut into twice as many pieces as groups, and each takes one from the front and one from the back, so
+        that query-key pairs balance (vLLM pull request 46570). The group in the middle is charged: its two pieces
+        touch, and where attention is capped, none has more pairs.
+        """
+        groups = self._pcp
+        if groups == 1:
+            return prefills
+        shares = ((-(-new // groups), new, cached) for new, cached in prefills)
+        return tuple((share, cached + (new - share) // 2) for share, new, cached in shares)
 
     def lane_operations(self, tokens: int, logits: int) -> list[Operation]:
         """Lane operations without attention, for the breakdown."""
@@ -119,9 +139,13 @@ class KernelStepLaw:
         """Shared operations, for the breakdown."""
         lines = [operation.explain(total_tokens) for operation in self.parts.experts[prefill]]
         lines += [operation.explain(busiest_lane_tokens) for operation in self.parts.network[prefill]]
+        lines += [operation.explain(total_tokens) for operation in self.parts.amortised]
+        return [*lines, self.host_operation()]
+
+    def host_operation(self) -> Operation:
+        """Host overhead of a step, for the breakdown."""
         stages = self.inputs.layout.pipeline_parallel_size
-        status = self.parts.host_status
-        return [*lines, Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", status)]
+        return Operation("host overhead", stages, 0.0, 0.0, 0.0, self.host_s, "host", "engine", self.parts.host_status)
 
     def _attention(self, seqs: int) -> DecodeCoefficients:
         """Attention coefficients of a pure decode step."""
@@ -141,13 +165,22 @@ class KernelStepLaw:
 
     def _fixed_s(self, tokens: int, logits: int) -> float:
         """Lane seconds beside attention."""
+        return self._token_s(tokens) + self._logit_s(logits)
+
+    def _token_s(self, tokens: int) -> float:
+        """Lane seconds of what runs once per token, beside attention."""
         token_s = self._per_token.get(tokens)
-        if token_s is None:
-            token_s = _remember(self._per_token, tokens, self.parts.per_token)
+        return _remember(self._per_token, tokens, self.parts.per_token) if token_s is None else token_s
+
+    def _logit_s(self, logits: int) -> float:
+        """Lane seconds of head and sampling."""
         logit_s = self._per_logit.get(logits)
-        if logit_s is None:
-            logit_s = _remember(self._per_logit, logits, self.parts.per_logit)
-        return token_s + logit_s
+        return _remember(self._per_logit, logits, self.parts.per_logit) if logit_s is None else logit_s
+
+    def _amortised_s(self, total_tokens: int) -> float:
+        """Shared seconds of what happens once in many steps."""
+        seconds = self._amortised.get(total_tokens)
+        return _remember(self._amortised, total_tokens, self.parts.amortised) if seconds is None else seconds
 
 
 def _remember(memo: dict[int, float], tokens: int, operations: tuple[TokenOperation, ...]) -> float:

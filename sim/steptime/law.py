@@ -7,7 +7,8 @@ or one of the microbatches that fill a pipeline. A step lasts
 
 where lane seconds cover what one rank does alone (attention, dense layers, head) and shared seconds cover what all
 ranks do together (experts, dispatch and combine, host overhead). With pipeline stages a step is one round of the
-pipeline: every sequence gets one token, and the round lasts as long as its largest microbatch needs for all stages.
+pipeline: every sequence gets one token, both parts are summed over stages, and the round lasts as long as its largest
+microbatch needs for all stages, and longer where prompts fill the pipeline (`sim.engine.pipeline`).
 
 Between changes of the batch, lane seconds grow linearly in the tokens held, so n steps have a closed form
 (`sim.steptime.span`).
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +78,17 @@ class StepLaw(Protocol):
         busiest_lane_tokens : tokens of the lane with most of them.
         prefill : whether any lane prefills (some engines then use other kernels and dispatch modes).
         """
+        ...
+
+
+@runtime_checkable
+class DraftingLaw(StepLaw, Protocol):
+    """A law of steps that draft tokens and verify those of the step before.
+
+    `decode`, `mixed_s` and `shared_s` then mean a verifying step with all lane seconds of its drafts: sequences count
+    once in `seqs`, and with every token that is verified in the tokens of `shared_s`.
+    """
+
+    def drafts_s(self, total_seqs: int, busiest_lane_seqs: int) -> float:
+        """Seconds that all lanes spend together on the drafts that follow the first; 0 without decoding sequences."""
         ...

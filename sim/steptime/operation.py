@@ -42,6 +42,7 @@ class Operation:
     kernel : row subject of the kernels table that the time comes from.
     status : status of that row; `assumed` where a GPU borrows the row from another; `scenario` where the scenario says
         how long it takes.
+    hidden_s : seconds beside these that run behind other operations.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Operation:
     bound: Bound
     kernel: str
     status: str
+    hidden_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Hand-over of activations from one pipeline stage to the next.
 
-A step is one round of the pipeline: the largest microbatch passes all stages, so its layers are summed over stages, and
-the bubble of an uneven round is what the smaller microbatches wait. What pipelining adds to the sum is this hand-over.
+A step is one round of the pipeline: every microbatch passes all stages, so its layers are summed over stages, and
+`sim.engine.pipeline` says how microbatches follow each other. What pipelining adds to the sum is this hand-over.
 """
 
 from __future__ import annotations

@@ -35,11 +35,18 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
         yield from _engine(role.scenario)
     if scenario.deployment.disaggregation is not None:
         yield from _transfer(scenario.deployment.disaggregation)
+    speculation = built.planned.speculation
+    if speculation.fact is not None:
+        drafts = speculation.num_speculative_tokens
+        yield f"speculation.{speculation.curve}.acceptance_length_{drafts}", speculation.fact
     laws = [law for law in (built.law, built.decode_law) if law is not None]
     for kernel in dict.fromkeys(kernel for law in laws for kernel in assumed_kernels(law)):
         yield from _rows("kernels", kernel, without=("family",))
-    if built.law.inputs.imbalance.assumed and built.planned.spec.num_experts:
+    groups = built.law.inputs.groups
+    if any(group.imbalance.assumed for group in groups) and built.planned.spec.num_experts:
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
+    if groups[0].imbalance.eplb is not None:
+        yield from _rows("kernels", "expert_load_balancing", only=groups[0].imbalance.eplb.assumed or ("",))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)
     yield from workload_facts(scenario.workload).items()
@@ -65,6 +72,7 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         "indexer_policy": engine.indexer_policy == "auto",
         "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib": engine.runtime_reserve_gib is None,
         "host_overhead_ms": engine.host_overhead_ms is None,
+        "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
 

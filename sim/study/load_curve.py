@@ -92,6 +92,8 @@ def load_curve(
         raise SimError("a load curve changes workload.arrivals.rate_rps, which a replayed trace does not have")
     if scenario.workload.sessions is not None:
         raise SimError("a load curve changes the rate of requests, which is an outcome where sessions bring them")
+    if scenario.workload.mix is not None or scenario.workload.batch is not None:
+        raise SimError("a load curve changes workload.arrivals.rate_rps, which tenants and batches do not have")
     parts = len(shares) + SATURATION_WORK
 
     def share_of(index: float) -> Progress | None:

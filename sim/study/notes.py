@@ -9,10 +9,13 @@ from sim.engine.cluster import Outcome
 from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
+from sim.simulation.engine_rules import marked
 from sim.simulation.roles import roles_of
 from sim.steptime.caveats import law_caveats
+from sim.study.pile_notes import pile_notes
 from sim.units import DAY_S, HOUR_S
 from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
+from sim.workload.mix import Mix
 
 FEW_REPLICATIONS = 10
 UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at the end hardly move a percentile
@@ -21,21 +24,23 @@ UNFINISHED_FRAC = 0.05  # of the measured arrivals; below it, those under way at
 def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Warnings of one run, most important first."""
     yield from _requests(found, outcomes)
+    yield from pile_notes(scenario, outcomes)
     yield from _window(scenario, outcomes)
     yield from _cut_trace(scenario, found, outcomes)
     yield from _season(scenario)
     yield from _price(scenario)
-    yield from _extrapolation(found, outcomes)
+    yield from _speculation(found)
+    yield from _extrapolation(scenario, found, outcomes)
     yield from _replications(scenario, outcomes)
     yield from _faults(scenario, outcomes)
 
 
-def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Where the step-time law left the range of its measurements, at the busiest sampled instant and mean context."""
     assert found.built is not None
     cluster = found.built.cluster
     if cluster.decode is not None:
-        yield from _extrapolation_of_pools(found, outcomes)
+        yield from _extrapolation_of_pools(scenario, found, outcomes)
         return
     ranks = cluster.replicas * cluster.limits.data_parallel_size
     busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
@@ -50,9 +55,11 @@ def _extrapolation(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     )
     for caveat in caveats:
         yield f"Step times: {caveat}"
+    for sentence in marked(scenario, found.planned.layout):
+        yield f"Engine: {sentence}"
 
 
-def _extrapolation_of_pools(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _extrapolation_of_pools(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The same for two pools: prompts under the law of one, decoding under that of the other."""
     built = found.built
     assert built is not None
@@ -69,6 +76,9 @@ def _extrapolation_of_pools(found: Check, outcomes: Sequence[Outcome]) -> Iterat
     for name, caveats in (("prefill", prefill), ("decode", decode)):
         for caveat in caveats:
             yield f"Step times of the {name} pool: {caveat}"
+    for role in roles_of(scenario):
+        for sentence in marked(role.scenario, role.planned.layout):
+            yield f"Engine of the {role.name} pool: {sentence}"
 
 
 def _replications(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -130,7 +140,8 @@ def _window(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _cut_trace(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """A trace whose end lies beyond the horizon."""
     assert found.built is not None
-    arrivals = found.built.workload.arrivals
+    workload = found.built.workload
+    arrivals = None if isinstance(workload, Mix) else workload.arrivals
     if isinstance(arrivals, ReplayedArrivals):
         rows, seen = len(arrivals.trace), max(outcome.record.totals.arrived for outcome in outcomes)
         if seen < rows and scenario.run.max_requests is None:
@@ -142,14 +153,18 @@ def _cut_trace(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) ->
 
 def _season(scenario: Scenario) -> Iterator[str]:
     """A load with a daily rhythm, simulated over less than whole days."""
-    arrivals = scenario.workload.arrivals
-    weekly = isinstance(arrivals, PresetArrivals) and arrivals.week_profile
+    weekly = any(_follows_a_week(source.arrivals) for source in scenario.workload.sources.values())
     days = (scenario.run.horizon_s - scenario.run.warmup_s) / DAY_S
-    if (weekly or (isinstance(arrivals, ProfileArrivals) and arrivals.preset is not None)) and days != int(days):
+    if weekly and days != int(days):
         yield (
             f"The load follows the hours of a week, and {days:.3g} days of it are measured: rates and yearly costs are "
             "those of that time; measure whole days, or the whole week."
         )
+
+
+def _follows_a_week(arrivals: object) -> bool:
+    weekly = isinstance(arrivals, PresetArrivals) and arrivals.week_profile
+    return weekly or (isinstance(arrivals, ProfileArrivals) and arrivals.preset is not None)
 
 
 def _longest_queue(outcome: Outcome) -> int:
@@ -161,7 +176,8 @@ def _longest_queue(outcome: Outcome) -> int:
 def _price(scenario: Scenario) -> Iterator[str]:
     """What changes the meaning of goodput and cost."""
     slo = scenario.slo
-    if slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None:
+    no_limits = slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None
+    if no_limits and not scenario.workload.has_limits:
         yield (
             "No service level is set (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms): every completed request counts as good, "
             "so goodput, attainment and cost say nothing about latency."
@@ -174,6 +190,19 @@ def _price(scenario: Scenario) -> Iterator[str]:
                 f"Each {role.noun} leaves {gpus - layout.num_gpus} of the {gpus} GPUs of its nodes unused; "
                 "they are paid for, and replicas share no node."
             )
+
+
+def _speculation(found: Check) -> Iterator[str]:
+    """What stands behind the tokens that a step puts out."""
+    speculation = found.planned.speculation
+    if not speculation.num_speculative_tokens:
+        return
+    kind = f"; {speculation.fact.note}" if speculation.fact is not None and speculation.fact.note else ""
+    yield (
+        f"Speculative decoding puts out {float(speculation.length):.4g} tokens per step ({speculation.origin}{kind}), "
+        "the same for every request and step: how acceptance differs between requests is not in any percentile. "
+        "All tokens of a step but one come with a gap of zero (ITL)."
+    )
 
 
 def _faults(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -111,6 +111,13 @@ RATES: tuple[Rate, ...] = (
     Rate("prefix_hit_remote_frac", "fraction", lambda w: w.totals.remote_tokens, _looked_up, NO_LOOKUP, of_tiers=True),
     Rate("occupied_frac", "fraction", lambda w: w.totals.busy_s, _replica_seconds),
     Rate("prefill_step_frac", "fraction", lambda w: w.totals.prefill_step_s, lambda w: w.totals.busy_s),
+    Rate(
+        "pipeline_bubble_frac",
+        "fraction",
+        lambda w: w.totals.bubble_s,
+        lambda w: w.totals.busy_s if w.totals.bubble_s > 0.0 else 0.0,
+        "the layout has no pipeline stages",
+    ),
     Rate("available_frac", "fraction", lambda w: _replica_seconds(w) - w.totals.down_s, _replica_seconds),
     Rate(
         "lost_tokens_frac",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.workload import workload_of
 from sim.streams import Streams
+from sim.workload.mix import Mix
 from sim.workload.sample import sample
 from sim.workload.trace.trace import Trace
 
@@ -14,8 +16,10 @@ def sampled_trace(scenario: Scenario) -> Trace:
 
     Raises
     ------
-    ScenarioError : a closed loop, whose arrivals depend on the cluster.
+    ScenarioError : a closed loop, whose arrivals depend on the cluster; or a mixture.
     TraceError : no request arrives.
     """
-    run = scenario.run
-    return sample(workload_of(scenario), Streams(run.seed, 0), count=run.max_requests, horizon_s=run.horizon_s)
+    run, workload = scenario.run, workload_of(scenario)
+    if isinstance(workload, Mix):
+        raise ScenarioError("tenants and batches cannot be written as one trace: write each part alone", key="workload")
+    return sample(workload, Streams(run.seed, 0), count=run.max_requests, horizon_s=run.horizon_s)

@@ -39,8 +39,10 @@ def saturation(scenario: Scenario, *, workers: int = 0, progress: Progress | Non
 
     Raises
     ------
-    SimError : the scenario cannot work, so there is nothing to saturate.
+    SimError : the scenario cannot work, so there is nothing to saturate; or its load is a mix of tenants or a batch.
     """
+    if scenario.workload.mix is not None or scenario.workload.batch is not None:
+        raise SimError("tenants and batches have no single mix of requests to saturate a cluster with")
     found = check(scenario)
     if found.built is None or found.bound is None:
         raise SimError(str(found.infeasible))

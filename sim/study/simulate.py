@@ -25,6 +25,7 @@ from sim.study.rates import rate_metrics, rates_by_replication
 from sim.study.replicate import replicate
 from sim.study.result import CostLine, Result, Status
 from sim.study.sizing import sized
+from sim.study.tenants import request_tenants, tenant_metrics, tenants_by_replication
 from sim.study.utilisations import utilisation_metrics
 from sim.study.window import Window
 from sim.study.workers import Progress, worker_count
@@ -93,6 +94,7 @@ def summarise(
             **latencies_by_replication(outcomes),
             **rates_by_replication(windows),
             **pools_by_replication(pools),
+            **tenants_by_replication(outcomes, windows),
         },
         histograms={
             name: pooled(outcome.record.histograms[name] for outcome in outcomes)
@@ -123,6 +125,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "retries": sum(total.retries for total in totals),
         "timeouts": sum(total.timeouts for total in totals),
         "killed": sum(total.killed for total in totals),
+        **({"throttled": throttled} if (throttled := sum(total.throttled for total in totals)) else {}),
         "preemptions": sum(total.preemptions for total in totals),
         "node_faults": sum(total.node_faults for total in totals),
         **{f"sessions_{fate}": sum(getattr(tally, fate) for tally in tallies) for fate in fates},
@@ -144,6 +147,7 @@ def _metrics(
         _kv_peak(scenario.name, outcomes, windows, pools),
         *utilisation_metrics(scenario, windows),
         *money.metrics,
+        *tenant_metrics(outcomes, windows, scenario.run.horizon_s, note),
     )
 
 
@@ -176,4 +180,7 @@ def _request_columns(outcomes: Sequence[Outcome]) -> dict[str, list[float]] | No
         return None
     rows = [(float(index), *row) for index, outcome in enumerate(outcomes) for row in outcome.record.rows or ()]
     columns = zip(*rows, strict=True) if rows else ((),) * (len(ROW) + 1)
-    return {name: list(values) for name, values in zip(("replication", *ROW), columns, strict=True)}
+    found = {name: list(values) for name, values in zip(("replication", *ROW), columns, strict=True)}
+    if outcomes[0].record.tenants is not None:
+        found["tenant"] = request_tenants(outcomes)
+    return found

@@ -203,11 +203,11 @@ def _summary_frame(result: Result) -> Any:
     import pandas as pd
 
     units = {metric.metric: metric.unit for metric in result.metrics}
-    rows = [
-        (result.scenario.name, replication, name, units.get(name, ""), value)
-        for name, values in result.replications.items()
-        for replication, value in enumerate(values)
-    ]
+    rows = []
+    for name, values in result.replications.items():
+        option, _, metric = name.rpartition("/")  # only figures of one tenant name whose they are
+        unit = units.get(metric, "")
+        rows += [(option or result.scenario.name, number, metric, unit, value) for number, value in enumerate(values)]
     return pd.DataFrame(rows, columns=["option", "replication", "metric", "unit", "value"])
 
 

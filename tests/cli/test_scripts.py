@@ -12,6 +12,7 @@ import pytest
 QUICK = {
     "load_curve": ["--points", "0.3,1.2", "--replications", "2", "--horizon-s", "1500"],
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
+    "speculation_break_even": ["--concurrency", "16,512", "--drafts", "5", "--replications", "2"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
     "prefill_decode_ratio": ["--gpus", "16", "--tolerance-frac", "0.5", "--replications", "1", "--horizon-s", "90"],
 }
@@ -41,9 +42,32 @@ def test_the_load_curve_ends_past_the_knee(root: Path, tmp_path: Path) -> None:
     assert "Capacity within the service level: between" in done.stdout
 
 
+def test_looking_at_the_cache_beats_looking_at_load(root: Path, tmp_path: Path) -> None:
+    """Agents on two replicas: affinity and stickiness find more and start sooner than taking turns."""
+    size = ["--replicas", "2", "--sessions", "8", "--replications", "2", "--horizon-s", "2200"]
+    done = run(root, "compare_routers", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "compare_routers.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "compare_routers.csv").pivot_table(
+        index="scenario", columns="metric", values="value"
+    )
+    for policy in ("prefix_affinity", "session_sticky"):
+        assert frame.loc[policy, "prefix_hit_frac"] > frame.loc["round_robin", "prefix_hit_frac"]
+        assert frame.loc[policy, "ttft_mean_s"] < frame.loc["round_robin", "ttft_mean_s"]
+
+
 def test_what_cannot_be_run_is_one_sentence(root: Path, tmp_path: Path) -> None:
     """A horizon that ends within the warm-up is refused like any other bad input."""
     done = run(root, "load_curve", "--out", str(tmp_path), "--horizon-s", "900")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_drafts_break_even_between_small_and_large_batches(root: Path, tmp_path: Path) -> None:
+    """Drafts gain throughput with few requests at work and cost it with many; the script names the batch between."""
+    done = run(root, "speculation_break_even", "--out", str(tmp_path), *QUICK["speculation_break_even"])
+    frame = pd.read_csv(tmp_path / "speculation_break_even.csv")
+    gains = frame[frame["metric"] == "speculation_gain_frac"].set_index("concurrency")
+    assert gains.loc[16, "low"] > 0.0 > gains.loc[512, "high"]
+    assert "break even between 16 and 512 requests at work" in done.stdout

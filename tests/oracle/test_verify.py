@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim.study.verify import availability, batching, exact, shared_server, single_server
+from sim.study.verify import availability, batching, exact, routing, shared_server, single_server
 from sim.study.verify.case import Case
 from sim.study.verify.check import Check, Expectation
 from sim.study.verify.fleet import NodeFleet
@@ -49,6 +49,7 @@ def cases_of_all_rooms(scale: float) -> list[Case]:
         *shared_server.cases(8000.0 * scale),
         *batching.cases(1200.0 * scale),
         *availability.cases(2e5 * HOUR_S * scale),
+        *routing.cases(),
     ]
 
 
@@ -136,6 +137,10 @@ BROKEN: list[tuple[str, str, dict[str, object]]] = [
     ("Repairman, 6 units, 2 crews", "one crew", {"crews": 1}),
     ("4 of 4 with a cold spare", "no spare", {"spares": 0}),
     ("One replica on 4 nodes", "three nodes", {"nodes_per_replica": 3}),
+    ("Balls in bins, 16 pairs on 16 GPUs", "a token less", {"tokens": 1}),
+    ("Balls in bins, 64 pairs on 8 GPUs", "a token less", {"tokens": 7}),
+    ("Balls in bins, 64 pairs on 16 GPUs", "every GPU gets the mean", {"by_chance": False}),
+    ("Balls in bins, 512 pairs on 32 GPUs", "half of the GPUs", {"ranks": 16}),
     ("Recovery begun anew by each fault", "detection left out", {"detect_s": 0.0}),
 ]
 

@@ -14,7 +14,7 @@ COUNTERS = (
     "recompute_preempted_tokens", "recompute_failed_tokens", "recompute_withdrawn_tokens",
     "recompute_evicted_tokens", "recompute_elsewhere_tokens", "recompute_broken_tokens",
 )  # fmt: skip
-INTEGRALS = ("busy_s", "idle_s", "down_s", "prefill_step_s", "sequence_s", "kv_token_s", "waiting_s")
+INTEGRALS = ("busy_s", "idle_s", "down_s", "prefill_step_s", "bubble_s", "sequence_s", "kv_token_s", "waiting_s")
 
 
 def assert_same_requests(case: Case) -> None:

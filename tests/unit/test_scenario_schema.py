@@ -15,17 +15,18 @@ from sim.scenario.schema import schema_text
 from sim.units import has_unit
 
 COUNTS_AND_PURE = {
-    # plain counts
     "replicas", "spare_nodes", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
-    "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications", "seed",
-    "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
-    "affinity_guard", "clients",
-    "without_largest",
+    "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications",
+    "seed", "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",
+    "affinity_guard", "clients", "max_concurrent_requests", "burst", "tokens_per_min",
+    "priority_preemption_threshold", "without_largest", "num_max_dispatch_tokens_per_rank", "step_interval",
+    "window_size", "layers", "expert_parallel_size", "gpu_memory_utilization", "retry_backoff_factor", "alpha",
+    "max_over_mean", "cv", "burstiness", "sigma", "zipf", "decode_time_factor", "prefill_time_factor",
+    "expert_decode_time_factor", "expert_prefill_time_factor", "prefix_hash_load_factor", "schedule_conservativeness",
+    "decode_context_parallel_size", "prefill_context_parallel_size", "rank_correlation", "output_scale", "time_warp",
+    "pue", "range_ratio", "jump_probabilities", "probabilities", "weights", "tokens", "num_speculative_tokens",
+    "acceptance_length", "duplicate_largest", "max_in_flight", "requests", "priority", "scale",
     "num_reserved_decode_tokens",
-    # pure numbers by their field's name
-    "gpu_memory_utilization", "retry_backoff_factor", "alpha", "max_over_mean", "cv", "burstiness", "sigma", "zipf",
-    "rank_correlation", "output_scale", "time_warp", "pue", "range_ratio", "jump_probabilities", "probabilities",
-    "weights", "tokens",
 }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_pipelines_have_caveats() -> None:
     """Pipeline layouts say how a round is timed, and uneven ones that their fullest stage needs more memory."""
     assert not any("pipeline" in text for text in law_caveats(law(layout=Layout(8))))
     even, uneven = (" ".join(law_caveats(law(layout=Layout(8, stages)))) for stages in (2, 5))
-    assert "leans low" in even
+    assert "until its last microbatch has left" in even
     assert "fullest" not in even
     assert "78 layers over 5 stages: the fullest stage has 16 layers" in uneven
     assert "15.6" in uneven

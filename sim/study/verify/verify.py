@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.streams import Streams
-from sim.study.verify import availability, batching, exact, shared_server, single_server
+from sim.study.verify import availability, batching, exact, routing, shared_server, single_server
 from sim.study.verify.case import Case, Setup
 from sim.study.verify.check import Check
 from sim.study.workers import Progress, spread
@@ -24,6 +24,7 @@ def all_cases(*, quick: bool = False) -> list[Case]:
         *shared_server.cases(8000.0 * scale),
         *batching.cases(1200.0 * scale),
         *availability.cases(2e5 * HOUR_S * scale),
+        *routing.cases(),
     ]
 
 

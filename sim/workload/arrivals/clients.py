@@ -30,6 +30,8 @@ class ClientArrivals(BlockDrawn):
     zipf : exponent of their sizes; 1.2 gives ten of a hundred clients 68 % of the traffic, zero makes all alike.
     cv : standard deviation over mean of each client's own gaps.
     without_largest : leave out so many of the largest; the others stay as they are, so the rate falls.
+    duplicate_largest : so many of the largest come twice, the second of each with draws of its own
+        (`arrivals.client.0.copy`), so the rate rises.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class ClientArrivals(BlockDrawn):
     zipf: float
     cv: float
     without_largest: int = 0
+    duplicate_largest: int = 0
 
     def __post_init__(self) -> None:
         positive("rate_rps", self.total_rate_rps)
@@ -51,6 +54,13 @@ class ClientArrivals(BlockDrawn):
             raise ScenarioError(
                 "leaves no client", key="without_largest", value=self.without_largest, valid=f"below {self.clients}"
             )
+        if not 0 <= self.duplicate_largest <= self.clients:
+            raise ScenarioError(
+                "is no number of these clients",
+                key="duplicate_largest",
+                value=self.duplicate_largest,
+                valid=f"0 to {self.clients}",
+            )
         Renewal("gamma", self.total_rate_rps, self.cv)  # refuses a cv out of range
 
     def rates_rps(self) -> list[float]:
@@ -60,8 +70,9 @@ class ClientArrivals(BlockDrawn):
 
     @property
     def rate_rps(self) -> float:
-        """Mean rate of the clients that are left."""
-        return float(sum(self.rates_rps()[self.without_largest :]))
+        """Mean rate of the clients that are left, and of those that came."""
+        rates_rps = self.rates_rps()
+        return float(sum(rates_rps[self.without_largest :])) + float(sum(rates_rps[: self.duplicate_largest]))
 
     def blocks(self, streams: Streams, name: str = "arrivals") -> Iterator[Times]:
         """Arrival times as consecutive arrays, without end."""
@@ -69,6 +80,10 @@ class ClientArrivals(BlockDrawn):
             Renewal("gamma", rate_rps, self.cv).times(streams, f"{name}.client.{number}")
             for number, rate_rps in enumerate(self.rates_rps())
             if number >= self.without_largest
+        ]
+        each += [
+            Renewal("gamma", rate_rps, self.cv).times(streams, f"{name}.client.{number}.copy")
+            for number, rate_rps in enumerate(self.rates_rps()[: self.duplicate_largest])
         ]
         together = heapq.merge(*each)
         while True:

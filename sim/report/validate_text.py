@@ -1,0 +1,58 @@
+"""`sim validate`: error of the prediction by family and metric, and the points that cannot be modelled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from sim.report.terminal import columns, heading, paragraph, render
+from sim.study.validate.error import Summary, by_family, summarise
+from sim.study.validate.validate import Validation
+
+PERCENT = 100.0
+HEAD = ("family and metric", "points", "median\nerror", "median\n|error|", "p90\n|error|", "within\nfactor 2")
+
+
+def validate_text(found: Validation) -> str:
+    """The table by family, all families together last, and why points were left out."""
+    overall = summarise(found.comparisons, ("all families together",))
+    parts = [
+        columns(HEAD, [*_rows(by_family(found.comparisons)), *_rows(overall)], "lrrrrr", wrap=(0,), gap=2),
+        paragraph(
+            f"Error is predicted over measured, less one. {found.points - len(found.skipped)} of {found.points} points "
+            "were simulated. Families differ in quality and kind: the last block is a sum, not a promise."
+        ),
+    ]
+    if found.skipped:
+        parts.append(heading("Points that were not simulated"))
+        reasons = Counter(reason for _, reason in found.skipped)
+        names = {reason: [point for point, why in found.skipped if why == reason] for reason in reasons}
+        parts += [paragraph(f"{count} x {reason}: {_some(names[reason])}") for reason, count in reasons.most_common()]
+    return render(parts)
+
+
+def _rows(summaries: Sequence[Summary]) -> list[tuple[str | Text, ...]]:
+    rows: list[tuple[str | Text, ...]] = []
+    family: tuple[str, ...] = ()
+    for entry in summaries:
+        if entry.family != family:
+            family = entry.family
+            rows.append((Text(", ".join(family), style="bold"), *[""] * (len(HEAD) - 1)))
+        rows.append(
+            (
+                f"  {entry.metric}",
+                str(entry.points),
+                f"{PERCENT * entry.median_frac:+.1f} %",
+                f"{PERCENT * entry.median_abs_frac:.1f} %",
+                f"{PERCENT * entry.p90_abs_frac:.1f} %",
+                f"{PERCENT * entry.within_2x_frac:.0f} %",
+            )
+        )
+    return rows
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,1 @@
+"""The simulator beside published measurements: points in, prediction and error out."""
