@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
+from sim.engine.held import Held
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
-from sim.engine.rank import Held, Rank
+from sim.engine.rank import Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 

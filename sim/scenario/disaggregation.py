@@ -72,6 +72,12 @@ class Deployment(DeploymentSection):
             raise ValueError("disaggregation: pools with KV tiers (host_cache, remote_cache) are not modelled")
         for name, pool in (("prefill", pools.prefill), ("decode", pools.decode)):
             _refuse_what_pools_do_not_do(name, pool)
+        groups = pools.decode.layout.prefill_context_parallel_size
+        if groups > 1:
+            raise ValueError(
+                f"disaggregation: decode.layout.prefill_context_parallel_size {groups} divides prompts, and the decode "
+                "pool computes none; it must be 1"
+            )
         for key in ("name", "kv_cache_dtype", "indexer_policy"):
             one, other = getattr(pools.prefill.engine, key), getattr(pools.decode.engine, key)
             if one != other:
@@ -86,13 +92,13 @@ def _refuse_what_pools_do_not_do(name: str, pool: PoolSection) -> None:
     engine, rules = pool.engine, ("capacity_scheduler_policy", "schedule_conservativeness")
     if engine.num_speculative_tokens:
         raise ValueError(
-            f"disaggregation: {name}.engine.num_speculative_tokens {engine.num_speculative_tokens} is not modelled: KV of "
-            "drafts and their verification between pools; it must be 0"
+            f"disaggregation: {name}.engine.num_speculative_tokens {engine.num_speculative_tokens} is not modelled: "
+            "KV of drafts and their verification between pools; it must be 0"
         )
     if not engine.enable_mixed_chunk:
         raise ValueError(
-            f"disaggregation: {name}.engine.enable_mixed_chunk false says nothing here, no replica of a pool both decodes "
-            "and prefills; leave it true"
+            f"disaggregation: {name}.engine.enable_mixed_chunk false says nothing here: no replica of a pool both "
+            "decodes and prefills; leave it true"
         )
     if engine.scheduler not in ("auto", "vllm") or any(getattr(engine, key) is not None for key in rules):
         raise ValueError(

@@ -75,5 +75,5 @@ def reserved_decode_tokens(scenario: Scenario) -> int:
 
 
 def _gpus(layout: Layout) -> int:
-    """GPUs of one attention rank."""
-    return layout.tensor_parallel_size * layout.pipeline_parallel_size
+    """GPUs of one attention rank; groups that divide prompts have a copy of the cache each, and send parts of it."""
+    return layout.tensor_parallel_size * layout.pipeline_parallel_size * layout.prefill_context_parallel_size

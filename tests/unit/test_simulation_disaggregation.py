@@ -62,12 +62,67 @@ def test_pools_inherit_what_they_do_not_say() -> None:
         ({"deployment.disaggregation.decode.engine.no_such_key": 1}, "no_such_key"),
         ({"deployment.engine.enable_prefix_caching": True, "deployment.engine.host_cache": {}}, "KV tiers"),
         ({"deployment.disaggregation.transfer.bandwidth_efficiency_frac": 0.0}, "bandwidth_efficiency_frac"),
+        ({"deployment.disaggregation.decode.engine.num_speculative_tokens": 1}, "num_speculative_tokens 1"),
+        ({"deployment.disaggregation.prefill.engine.enable_mixed_chunk": False}, "enable_mixed_chunk"),
+        ({"deployment.engine.scheduler": "sglang"}, "auto or vllm"),
+        ({"deployment.engine.schedule_conservativeness": 0.5}, "auto or vllm"),
+        ({"deployment.disaggregation.decode.layout.prefill_context_parallel_size": 2}, "computes none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], words: str) -> None:
     """Replicas that do both beside pools, KV that one pool stores otherwise than the other, unknown keys."""
     with pytest.raises(ScenarioError, match=words):
         pooled(changes)
+
+
+def test_pools_admit_by_the_rules_of_vllm() -> None:
+    """Whatever the engine, neither pool looks ahead to output; only prompts displace others by class."""
+    cluster = build(
+        pooled(
+            {"deployment.engine.scheduling_policy": "priority", "deployment.engine.priority_preemption_threshold": 1}
+        )
+    ).cluster
+    assert cluster.decode is not None
+
+    for limits in (cluster.limits, cluster.decode.limits):
+        assert (limits.scheduler, limits.new_token_ratio, limits.scheduling_policy) == ("vllm", None, "priority")
+    assert cluster.limits.priority_preemption_threshold == 1
+    assert cluster.decode.limits.priority_preemption_threshold is None
+
+
+def test_both_pools_run_by_the_constants_of_their_engine() -> None:
+    """Host time per step of an engine is added to the kernels of prefill and decode replicas alike."""
+    slow, quick = (
+        build(pooled({"deployment.engine.prefill_overhead_ms": ms, "deployment.engine.sequence_overhead_us": 10 * ms}))
+        for ms in (50.0, 0.0)
+    )
+    assert slow.decode_served is not None
+    assert quick.decode_served is not None
+
+    prompt = [(1000, 0)]
+    added_s = slow.served.mixed_s(0, 0, 0, any_above=False, prefills=prompt) - quick.served.mixed_s(
+        0, 0, 0, any_above=False, prefills=prompt
+    )
+    added_s += slow.served.shared_s(1000, 1000, prefill=True) - quick.served.shared_s(1000, 1000, prefill=True)
+    assert added_s == pytest.approx(0.05, rel=0.02)
+    assert slow.decode_served.decode(8).base_s > quick.decode_served.decode(8).base_s
+
+
+def test_tenants_of_two_pools() -> None:
+    """Requests of a mixture keep their tenant from one pool to the other, and all of them are accounted for."""
+    lengths = {
+        "input_tokens": {"law": "constant", "tokens": 100},
+        "output_tokens": {"law": "constant", "tokens": 20},
+    }
+    arrivals = {"process": "poisson", "rate_rps": 2.0}
+    raw = pooled().resolved()
+    raw["workload"] = {"mix": {"parts": {name: {"arrivals": arrivals, **lengths} for name in ("one", "two")}}}
+    result = sim.simulate(sim.parse(raw), workers=1)
+
+    counts = {(metric.option, metric.metric): metric.value for metric in result.metrics}
+    for tenant in ("tenant:one", "tenant:two"):
+        assert counts[tenant, "completed"]
+        assert counts[tenant, "completed"] == counts[tenant, "attempted"]
 
 
 def test_bytes_and_rates_of_a_transfer() -> None:
