@@ -19,7 +19,7 @@ from sim.engine.request import Request
 from sim.steptime.law import DraftingLaw, StepLaw
 
 if TYPE_CHECKING:
-    from sim.engine.rank import Held
+    from sim.engine.held import Held
 
 
 def shared_seconds(limits: EngineLimits, law: StepLaw, lanes: Sequence[Lane]) -> Callable[[int, int, bool], float]:

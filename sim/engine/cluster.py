@@ -12,10 +12,15 @@ from simpy.events import URGENT
 
 from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
+from sim.engine.decode_replica import DecodeReplica
 from sim.engine.fleet import Fleet
+from sim.engine.handover import Handover
 from sim.engine.identities import check_identities
 from sim.engine.pile_tally import Piles
 from sim.engine.plan import ClusterPlan, ServiceLevel
+from sim.engine.pool_totals import PoolOutcome
+from sim.engine.pools import DecodePool
+from sim.engine.prefill_replica import PrefillReplica
 from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
@@ -72,6 +77,7 @@ class Outcome:
     longest_refused_tokens : longest request that could never fit, 0 if none was refused.
     idle_hits : injected faults that met a node not in service.
     sessions : sessions by fate; none in a load of single requests.
+    pools : counters of the prefill and the decode pool; None where replicas do both.
     """
 
     record: Recorder
@@ -81,12 +87,20 @@ class Outcome:
     longest_refused_tokens: int
     idle_hits: int
     sessions: SessionTally
+    pools: PoolOutcome | None = None
 
 
 class Cluster:
-    """Everything on one clock."""
+    """Everything on one clock.
 
-    def __init__(self, plan: ClusterPlan, law: StepLaw, load: Load, streams: Streams) -> None:
+    Parameters
+    ----------
+    law : step time of a replica; of those that prefill, where others decode by `decode_law`.
+    """
+
+    def __init__(
+        self, plan: ClusterPlan, law: StepLaw, load: Load, streams: Streams, decode_law: StepLaw | None = None
+    ) -> None:
         self.env = env = Environment()
         self.plan = plan
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
@@ -97,7 +111,7 @@ class Cluster:
             plan.client,
             record,
             load.draws,
-            plan.limits.longest_request_tokens,
+            plan.longest_request_tokens,
             self._done,
             load.concurrency,
             load.think_s,
@@ -106,17 +120,31 @@ class Cluster:
             load.throttled,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
-        self.replicas = [
-            Replica(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared)
+        kind = Replica if plan.decode is None else PrefillReplica
+        self.replicas: list[Replica] = [
+            kind(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared)
             for index in range(plan.replicas)
         ]
+        serving = self.replicas
+        nodes, restart_s = [plan.nodes_per_replica] * plan.replicas, [plan.faults.restart_s] * plan.replicas
+        self.handover: Handover | None = None
+        if plan.decode is not None:
+            self.handover, decoding = self._disaggregated(plan.decode, law if decode_law is None else decode_law)
+            self.replicas = [*serving, *decoding]
+            nodes += [plan.decode.nodes_per_replica] * plan.decode.replicas
+            restart_s += [plan.decode.restart_s] * plan.decode.replicas
+        self._pool_tokens = sum(
+            replica.limits.num_kv_blocks * replica.limits.block_size * replica.limits.data_parallel_size
+            for replica in self.replicas
+        )
         if shared is not None and (plan.host is not None or plan.remote is not None):
             attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
         self.fleet = Fleet(
             env,
             plan.faults,
             self.replicas,
-            plan.nodes_per_replica,
+            nodes,
+            restart_s,
             plan.spare_nodes,
             streams,
             record,
@@ -124,11 +152,23 @@ class Cluster:
         )
         self.router = Router(
             plan.router,
-            self.replicas,
+            serving,
             streams,
             plan.limits.affinity_guard * plan.limits.data_parallel_size,
             plan.prefix_hash,
         )
+        if self.handover is not None:
+            self.handover.start(self.router)
+
+    def _disaggregated(self, pool: DecodePool, law: StepLaw) -> tuple[Handover, list[DecodeReplica]]:
+        """The replicas that decode, and what lies between them and those that prefill."""
+        plan, record, finished = self.plan, self.record, self.clients.finished
+        prefilling = [replica for replica in self.replicas if isinstance(replica, PrefillReplica)]
+        indices = range(plan.replicas, plan.replicas + pool.replicas)
+        decoding = [
+            DecodeReplica(self.env, index, pool.limits, law, record, finished, plan.coalesce) for index in indices
+        ]
+        return Handover(self.env, pool, prefilling, decoding, record, self.clients.lost), decoding
 
     def run(self, progress: Callable[[float], None] | None = None, samples: int = SAMPLES) -> Outcome:
         """Run to the horizon, or until the load has run out and the last request has left.
@@ -170,21 +210,26 @@ class Cluster:
     def _open(self, _event: Event) -> None:
         self._settle()
         self.record.open()
+        if self.handover is not None:
+            self.handover.open()
 
     def _settle(self) -> None:
         for replica in self.replicas:
             replica.settle()
-        self.record.totals.down_s = self.fleet.down_s(self.env.now)
+        now, fleet = self.env.now, self.fleet
+        self.record.totals.down_s = fleet.down_s(now)
+        if self.handover is not None:
+            first = self.plan.replicas
+            decoding = range(first, len(self.replicas))
+            self.handover.settle(fleet.down_s(now, range(first)), fleet.down_s(now, decoding))
 
     def _sample(self) -> None:
         replicas = self.replicas
-        limits = self.plan.limits
-        pool = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size * len(replicas)
         running = sum(len(rank.running) for replica in replicas for rank in replica.ranks)
         waiting = sum(len(rank.waiting) for replica in replicas for rank in replica.ranks)
         held = sum(replica.held.cached_tokens for replica in replicas)
         up = sum(replica.up for replica in replicas)
-        self.record.timeline.append((self.env.now, running, waiting, held / pool, up))
+        self.record.timeline.append((self.env.now, running, waiting, held / self._pool_tokens, up))
 
     def _close(self, progress: Callable[[float], None] | None) -> Outcome:
         self._sample()
@@ -199,6 +244,8 @@ class Cluster:
         if record.tenants is not None:
             record.tenants.close(record.totals)
         check_identities(record, self.replicas, unfinished, unfinished_s, now)
+        if self.handover is not None:
+            self.handover.check()
         return Outcome(
             record=record,
             unfinished=unfinished,
@@ -207,6 +254,7 @@ class Cluster:
             longest_refused_tokens=self.clients.longest_refused_tokens,
             idle_hits=self.fleet.idle_hits,
             sessions=self.clients.sessions,
+            pools=None if self.handover is None else self.handover.outcome(),
         )
 
     def _unfinished_s(self, now: float) -> float:
@@ -215,4 +263,6 @@ class Cluster:
             request for replica in self.replicas for rank in replica.ranks for request in (*rank.running, *rank.waiting)
         ]
         here += self.clients.backing_off
+        if self.handover is not None:
+            here += self.handover.waiting
         return sum(now - request.arrival_s for request in here)

@@ -10,7 +10,7 @@ faults on the same nodes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 
 import numpy as np
 from simpy import Environment, Event, Resource
@@ -27,6 +27,10 @@ Process = Generator[Event, object, None]
 class Fleet:
     """The nodes of all replicas, and the spares.
 
+    Parameters
+    ----------
+    nodes, restart_s : nodes of each replica, and what it needs from a complete set of them to its first request.
+
     Attributes
     ----------
     outages : (replica, down at, up at or None) in order of failure.
@@ -38,7 +42,8 @@ class Fleet:
         env: Environment,
         plan: FaultPlan,
         replicas: Sequence[Replica],
-        nodes_per_replica: int,
+        nodes: Sequence[int],
+        restart_s: Sequence[float],
         spare_nodes: int,
         streams: Streams,
         record: Recorder,
@@ -50,8 +55,9 @@ class Fleet:
         self._streams = streams
         self._record = record
         self._lost = lost
-        in_service = len(self._replicas) * nodes_per_replica
-        self._replica_of: list[int | None] = [node // nodes_per_replica for node in range(in_service)]
+        in_service = sum(nodes)
+        self._restart_s = restart_s
+        self._replica_of: list[int | None] = [index for index, count in enumerate(nodes) for _ in range(count)]
         self._replica_of += [None] * spare_nodes
         self._spares = deque(range(in_service, in_service + spare_nodes))
         self._waiters: deque[Event] = deque()
@@ -74,9 +80,10 @@ class Fleet:
         for at_s, node in self._plan.scheduled:
             self._env.process(self._inject(at_s, node))
 
-    def down_s(self, now_s: float) -> float:
-        """Replica-seconds out of service since the start."""
-        return sum((now_s if up is None else up) - down for _, down, up in self.outages)  # type: ignore[misc, operator]
+    def down_s(self, now_s: float, indices: Container[int] | None = None) -> float:
+        """Replica-seconds out of service since the start, of all replicas or of some."""
+        outages = [outage for outage in self.outages if indices is None or outage[0] in indices]
+        return sum((now_s if up is None else up) - down for _, down, up in outages)  # type: ignore[misc, operator]
 
     def _rng(self, node: int) -> np.random.Generator:
         if node not in self._rngs:
@@ -147,7 +154,7 @@ class Fleet:
                 yield waiter
         if self._recovery[index] != recovery:
             return
-        yield self._env.timeout(self._plan.restart_s)
+        yield self._env.timeout(self._restart_s[index])
         if self._recovery[index] == recovery:
             self.outages[self._open.pop(index)][2] = self._env.now
             self._replicas[index].revive()

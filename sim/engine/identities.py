@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
-from sim.engine.resident import resident
 from sim.errors import IdentityError
 
 RELATIVE = 1e-9
@@ -29,7 +28,7 @@ def check_identities(
     IdentityError : names the identity and both sides.
     """
     totals = record.totals
-    here = [resident(replica.ranks, replica.step, replica.limits) for replica in replicas]
+    here = [replica.resident() for replica in replicas]
     generated = sum(row[0] for row in here)
     prefilled, blocks = sum(row[1] for row in here), sum(row[2] for row in here)
     ended = totals.completed + totals.failed + totals.refused + totals.abandoned

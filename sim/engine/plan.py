@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sim.engine.tier_plan import HostPlan, RemotePlan
+
+if TYPE_CHECKING:
+    from sim.engine.pools import DecodePool
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
 Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
@@ -209,7 +212,10 @@ class PrefixHash:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """Everything about one run but the workload and the step law."""
+    """Everything about one run but the workload and the step law.
+
+    With a `decode` pool, `limits`, `replicas` and `nodes_per_replica` are those of the replicas that prefill.
+    """
 
     limits: EngineLimits
     replicas: int
@@ -228,3 +234,10 @@ class ClusterPlan:
     prefix_hash: PrefixHash = field(default_factory=PrefixHash)
     host: HostPlan | None = None
     remote: RemotePlan | None = None
+    decode: DecodePool | None = None
+
+    @property
+    def longest_request_tokens(self) -> int:
+        """Longest request that can be served: both pools must hold it."""
+        longest = self.limits.longest_request_tokens
+        return longest if self.decode is None else min(longest, self.decode.limits.longest_request_tokens)

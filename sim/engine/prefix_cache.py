@@ -209,11 +209,12 @@ class PrefixCache:
         """Book the prompt tokens that an admission asked for and that will not be computed, if there are any."""
         self._totals.forgone_prompt_tokens += request.target_tokens - request.computed_tokens
 
-    def completed(self, request: Request) -> None:
-        """Remember what the session of a request has stored here."""
+    def completed(self, request: Request, stored_tokens: int | None = None) -> None:
+        """Remember what the session of a request has stored here: without a figure, all but its last token."""
         session_id, path = request.session_id, request.path
         if session_id is not None and path is not None:
-            blocks = (request.input_tokens + request.output_tokens - 1) // self.block_size
+            tokens = request.input_tokens + request.output_tokens - 1 if stored_tokens is None else stored_tokens
+            blocks = tokens // self.block_size
             self._shared.sessions.left(session_id, Stored(path.content, blocks, self, self.life))
 
     def audit(self, running: Iterable[Request]) -> int:

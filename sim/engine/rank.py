@@ -17,6 +17,8 @@ from sim.engine.acceptance import settle_rest
 from sim.engine.admission import Admission, admission_of
 from sim.engine.chunks import Chunks, fewest_requests
 from sim.engine.fetch import Fetch, Source
+from sim.engine.held import Held
+from sim.engine.holdings import Holdings
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.plan import EngineLimits
@@ -31,28 +33,7 @@ from sim.engine.waiting_line import Line, WaitingHeap
 FAR = 1 << 60
 
 
-class Held:
-    """What one replica holds over all its ranks, kept as running sums.
-
-    Attributes
-    ----------
-    decoding : decoding sequences.
-    cached_tokens : tokens whose KV running requests hold, before the step under way; shared blocks count once.
-    rest_units : part of a token, in units of the acceptance length, that decoding has cached beyond that; 0 without
-        speculative decoding (`sim.engine.acceptance`).
-    stalled_since_s : while prompts make decoding sequences wait, the boundary of their last token; else None.
-    """
-
-    __slots__ = ("cached_tokens", "decoding", "rest_units", "stalled_since_s")
-
-    def __init__(self) -> None:
-        self.decoding = 0
-        self.stalled_since_s: float | None = None
-        self.cached_tokens = 0
-        self.rest_units = 0
-
-
-class Rank:
+class Rank(Holdings):
     """One scheduler with its KV pool and its lanes (one, or one per pipeline stage).
 
     Attributes
@@ -76,18 +57,10 @@ class Rank:
         "_newest",
         "_preempted_step",
         "_pressing_step",
-        "_record",
         "_reserve",
         "_retracts",
         "_watermark",
-        "admission",
-        "blocks",
-        "cache",
-        "held",
-        "lanes",
         "load",
-        "prefills",
-        "running",
         "safe_until",
         "source",
         "waiting",
@@ -185,6 +158,15 @@ class Rank:
         waiting = self.waiting
         waiting.append(request)
         return len(waiting) == 1 or not self._fcfs
+
+    def move_up(self, request: Request) -> None:
+        """Let the newest of the queue, who has run before, stand where a preempted request would."""
+        waiting = self.waiting
+        if isinstance(waiting, deque):
+            waiting.rotate(1)
+        elif self._limits.scheduling_policy != "priority":  # there its class and arrival say where
+            waiting.remove(request)
+            waiting.appendleft(request)
 
     def cached_blocks(self, request: Request, step: int) -> int:
         """Leading blocks of a request that are cached here while `step` is under way."""
@@ -323,7 +305,8 @@ class Rank:
             whole = need
             if reserve or source is not None:  # what others put into a pool must not let in who was kept out
                 whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found
-            if running and not self._fits(request, whole - room, found, idle, now_s):
+            # who is alone always fits, but where computed prompts wait here for a decode rank
+            if (running or whole > room) and not self._fits(request, whole - room, found, idle, now_s):
                 return
             room -= whole if reserve else need
             self._enter(request, lane, found, now_s)
@@ -393,12 +376,6 @@ class Rank:
         self._displaced_priority = leaving[-1].priority
         return True
 
-    def _blocks_held(self, request: Request, step: int) -> int:
-        if request.state is not State.DECODE:
-            return request.blocks
-        assert request.lane is not None
-        return self.blocks.blocks_of(request.join_context - 1 + request.lane.decoded_tokens(request, step))
-
     def _fetch(self, request: Request, fetch: Fetch, found: int, need: int, now_s: float) -> None:
         """Admit a request that has all its blocks from now on, and waits in none of the lanes for its transfer."""
         source, wake = self.source, self.wake
@@ -450,28 +427,6 @@ class Rank:
                 self._chunks.sort(self.running)
         return lane
 
-    def _promised_blocks(self) -> int:
-        """Blocks that the prompts under way will still take."""
-        size, ahead = self.blocks.block_size, self.blocks.lookahead_tokens
-        return sum(
-            -(-(request.target_tokens + ahead) // size) - request.blocks
-            for lane in self.lanes
-            for request in lane.prefilling
-        )
-
-    def blocks_for(self, request: Request, tokens: int) -> int:
-        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
-        blocks = self.blocks
-        need = -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
-        return max(0, need)  # who has fetched holds all blocks of its prompt
-
-    def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
-        """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""
-        self.blocks.take(need)
-        request.blocks += need
-        lane.budget_tokens -= chunk
-        lane.chunks.append((request, chunk))
-
     def _preempt(self, request: Request, step: int, now_s: float) -> None:
         """Put a running request back into the queue; its tokens are computed again later.
 
@@ -506,63 +461,3 @@ class Rank:
             self.waiting.append(request)
         else:
             self.waiting.appendleft(request)
-
-    def drop(self, request: Request, step: int, *, keep_output: bool = True) -> None:
-        """Take a running request out of its lane and free its blocks; a cache keeps its output only if asked to."""
-        if self.admission is not None and request.state is State.DECODE:
-            self.admission.leaves(request, step)
-        del self.running[request]
-        request.epoch += 1
-        if request.state is State.FETCH:  # the transfer goes on, but nobody waits for it
-            self.give(request, step)
-            request.blocks = 0
-            request.fetch = None
-            return
-        lane, held = request.lane, self.held
-        assert lane is not None
-        if request.state is State.DECODE:
-            decoded = lane.decoded_tokens(request, step)
-            stored = request.join_context - 1
-            beyond = 0
-            if lane.verified_tokens > 1:
-                beyond = settle_rest(held, request, decoded, lane.rest_units(request, step), self._record)
-            request.generated += decoded - beyond
-            held.decoding -= 1
-            self.blocks.advance(step)
-            if self.cache is None:
-                held.cached_tokens -= stored + decoded
-                self.blocks.leave(request.join_step, stored, stored + decoded)
-            else:
-                self.blocks.stop(request.join_step, stored)
-                blocks = self.blocks.blocks_of(stored + decoded)
-                kept = stored + decoded - beyond
-                released = self.cache.release(request, kept, blocks, keep_output=keep_output)
-                held.cached_tokens -= released + beyond
-            lane.leave(request, step)
-        else:
-            self.give(request, step)
-            self.prefills -= 1
-            lane.prefilling.remove(request)
-            for other in self.lanes:
-                if other.chunks:
-                    other.chunks = [pair for pair in other.chunks if pair[0] is not request]
-        request.blocks = 0
-
-    def give(self, request: Request, step: int) -> None:
-        """Free the blocks of a request that does not decode."""
-        cache = self.cache
-        if self.admission is not None:
-            self.admission.leaves(request, step)
-        if cache is None:
-            self.held.cached_tokens -= request.computed_tokens
-            self.blocks.give(request.blocks)
-            return
-        self.blocks.advance(step)
-        self.held.cached_tokens -= cache.release(request, request.computed_tokens, request.blocks)
-
-    def store(self, request: Request, step: int) -> None:
-        """Let others find the blocks of a prompt, as far as it has been computed."""
-        cache = self.cache
-        assert cache is not None
-        self.blocks.advance(step)
-        self.held.cached_tokens -= cache.store(request, request.computed_tokens)

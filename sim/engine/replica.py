@@ -9,31 +9,35 @@ the next step boundary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from heapq import heappop, heappush
 from operator import attrgetter
 
 from simpy import Environment, Event
 
-from sim.engine.acceptance import emit, held_tokens, shared_seconds
+from sim.engine.acceptance import held_tokens, shared_seconds
+from sim.engine.books import Books
 from sim.engine.clock import BOUNDARY, Alarm
+from sim.engine.held import Held
 from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
 from sim.engine.path import Again
 from sim.engine.pipeline import Pipeline
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
-from sim.engine.rank import Held, Rank
+from sim.engine.rank import Rank
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
+from sim.engine.resident import resident
 from sim.engine.stall import Stall
 from sim.steptime.law import StepLaw
-from sim.steptime.span import ramp_seconds, span_seconds, steps_until
+from sim.steptime.span import span_seconds, steps_until
 
 FAR = 1 << 60
 _load = attrgetter("load")
 
 
-class Replica:
+class Replica(Books):
     """A lockstep group of ranks serving one copy of the model.
 
     Attributes
@@ -44,6 +48,8 @@ class Replica:
     caching : whether its ranks have prefix caches.
     step : index of the next step (or of the first step of the span under way).
     """
+
+    rank_type = Rank
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class Replica:
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         size = range(limits.data_parallel_size)
-        self.ranks = [Rank(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
+        self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
@@ -226,12 +232,6 @@ class Replica:
         elif self._planned > 1:
             self._cut()
 
-    def _idle(self, now: float) -> None:
-        """Book the time since the last mark, during which no step was under way; requests may wait for transfers."""
-        seconds, self._mark_s = now - self._mark_s, now
-        self._totals.idle_s += seconds
-        self._totals.kv_token_s += self.held.cached_tokens * seconds
-
     def _cut(self) -> None:
         """End the span under way at the next step boundary."""
         elapsed = self.env.now - self._start_s
@@ -270,62 +270,6 @@ class Replica:
             for rank, lane, request in self._landings.decoding(step):
                 self._decode(rank, lane, request, step)
         self._plan(now)
-
-    def _spend(self, now: float) -> None:
-        """Book the time since the last mark, during which the batch was the same."""
-        totals = self._totals
-        seconds = now - self._mark_s
-        self._mark_s = now
-        totals.busy_s += seconds
-        totals.sequence_s += self.held.decoding * seconds
-        if self._prefilling:
-            totals.prefill_step_s += seconds
-
-    def _account(self, steps: int) -> None:
-        """Book `steps` finished steps of the span under way."""
-        if self._prefilling and self._stall is not None:
-            self._account_prompts_only()
-            return
-        first, slope, held, totals = self._first_s, self._slope_s, self.held, self._totals
-        decoding = held.decoding
-        totals.steps += steps
-        if self._drafts:
-            seconds, ramp_s = span_seconds(steps, first, slope), ramp_seconds(steps, first, slope)
-            totals.kv_token_s += emit(held, steps, seconds, ramp_s, self.limits, self._record) - self._kv_part_s
-        elif steps == 1:
-            seconds = first
-            totals.emitted_tokens += decoding
-            totals.kv_token_s += held.cached_tokens * seconds - self._kv_part_s
-            held.cached_tokens += decoding
-        else:
-            seconds = span_seconds(steps, first, slope)
-            growth_s = decoding * ramp_seconds(steps, first, slope)
-            totals.emitted_tokens += steps * decoding
-            totals.kv_token_s += held.cached_tokens * seconds + growth_s - self._kv_part_s
-            held.cached_tokens += steps * decoding
-        self._kv_part_s = 0.0
-        if self._pipeline is not None:
-            totals.bubble_s += span_seconds(steps, self._bubble_s, self._bubble_slope_s)
-            self._bubble_s += steps * self._bubble_slope_s
-        if self._landings.resumed:
-            self._landings.gaps(self._start_s, first, slope, steps, decoding)
-        elif self._stall is not None:
-            self._stall.gaps(self._start_s, first, slope, steps)
-        elif decoding:
-            self._record.gaps(first, slope, steps, decoding)
-        self.step += steps
-        self._start_s += seconds
-        self._first_s = first + steps * slope
-        self._planned -= steps
-
-    def _account_prompts_only(self) -> None:
-        """Book a step that decoded nothing; the counter of decode steps stands still."""
-        seconds, totals = self._first_s, self._totals
-        totals.steps += 1
-        totals.kv_token_s += self.held.cached_tokens * seconds - self._kv_part_s
-        self._kv_part_s = 0.0
-        self._start_s += seconds
-        self._planned = 0
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -467,9 +411,7 @@ class Replica:
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            for rank in self.ranks:
-                rank.rest()
-            self._stepping = False
+            self._rest()
             return
         if prefilling and self._stall is not None:
             self._stall.begins(now)
@@ -483,6 +425,12 @@ class Replica:
                 duration_s = span_seconds(steps, duration_s, slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
+
+    def _rest(self) -> None:
+        """Nothing is left to compute."""
+        for rank in self.ranks:
+            rank.rest()
+        self._stepping = False
 
     def _seconds(self, slowest_s: float, total_tokens: int, most_tokens: int) -> float:
         """Duration of the step being planned, whose slowest lane takes `slowest_s`."""
@@ -539,3 +487,9 @@ class Replica:
                 if behind < steps * steeper:
                     steps = max(1, int(behind / steeper) + 1)
         return steps
+
+    # ---- for the identities -------------------------------------------------------------------------------------
+
+    def resident(self) -> tuple[Fraction, int, int]:
+        """(generated, prefilled tokens, blocks that should be held) of the requests here, counted one by one."""
+        return resident(self.ranks, self.step, self.limits)

@@ -6,7 +6,7 @@ gap of every sequence is the time since its last token: since the last decode st
 
 from __future__ import annotations
 
-from sim.engine.rank import Held
+from sim.engine.held import Held
 from sim.engine.recorder import Recorder
 from sim.engine.request import Request
 

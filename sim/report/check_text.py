@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from rich.console import RenderableType
 
+from sim.engine.pools import TransferPlan
+from sim.llm.memory import MemoryPlan
 from sim.report.figures import gib, number, plural
 from sim.report.headline import headline
 from sim.report.memory_plan import admissible_tokens, cache_rows, memory_rows, seats
@@ -13,9 +16,14 @@ from sim.report.speculation_text import speculation_dict, speculation_rows
 from sim.report.terminal import columns, heading, pairs, paragraph, render
 from sim.report.verdict import reason_verdict
 from sim.scenario.scenario import Scenario
+from sim.simulation.capacity import CapacityBound
 from sim.simulation.check import Check
+from sim.simulation.roles import Role, roles_of
+from sim.units import MILLISECOND
 
 BAR = 24
+GIGA = 1e9
+TRANSFER_TOKENS: Final = 8_192
 
 
 def check_text(scenario: Scenario, check: Check) -> str:
@@ -26,27 +34,63 @@ def check_text(scenario: Scenario, check: Check) -> str:
         paragraph(words.layout, "dim", 0),
         paragraph(f"Load: {words.load}", "dim", 0),
         *_verdict(check),
-        heading("Memory of one GPU"),
-        columns(("", "size", "share", ""), _memory_cells(check), "lrrl"),
     ]
-    if check.planned.memory.fits:
-        parts += [
-            heading("Cache"),
-            pairs([*cache_rows(check.planned), *speculation_rows(check.planned.speculation)]),
-            *_seats(scenario, check),
-            *_bound(scenario, check),
-        ]
+    roles = roles_of(scenario)
+    for role in roles:
+        parts += _plan(role)
+    if check.built is not None and check.built.cluster.decode is not None:
+        parts += _transfer(check.built.cluster.decode.transfer)
+    if all(role.planned.memory.fits for role in roles):
+        parts += _bounds(roles, check)
     return render(parts)
+
+
+def _plan(role: Role) -> list[RenderableType]:
+    """Memory of one GPU of a role, and what its cache holds."""
+    memory = role.planned.memory
+    of = f" of a {role.noun}" if role.name else ""
+    parts: list[RenderableType] = [
+        heading(f"Memory of one GPU{of}"),
+        columns(("", "size", "share", ""), _memory_cells(memory), "lrrl"),
+    ]
+    if memory.fits:
+        rows = [*cache_rows(role.planned), *speculation_rows(role.planned.speculation)]
+        parts += [heading(f"Cache{of}"), pairs(rows), *_seats(role)]
+    return parts
+
+
+def _transfer(plan: TransferPlan) -> list[RenderableType]:
+    """What KV costs on its way between the pools."""
+    bytes_per_token, slowest = plan.bytes_per_token, min(plan.send_bytes_per_s, plan.receive_bytes_per_s)
+    seconds = plan.latency_s + (plan.bytes_per_sequence + bytes_per_token * TRANSFER_TOKENS) / slowest
+    rows = [
+        ("Bytes sent per token", f"{bytes_per_token:,.0f}"),
+        ("A prefill rank sends at", f"{plan.send_bytes_per_s / GIGA:,.1f} GB/s"),
+        ("A decode rank receives at", f"{plan.receive_bytes_per_s / GIGA:,.1f} GB/s"),
+        (f"KV of {TRANSFER_TOKENS:,} tokens is there after", f"{seconds / MILLISECOND:,.1f} ms, if nobody else sends"),
+    ]
+    return [heading("KV from prefill to decode"), pairs(rows)]
 
 
 def check_dict(scenario: Scenario, check: Check) -> dict[str, Any]:
     """The same as plain data; sizes of one GPU unless the name says otherwise."""
-    planned, memory = check.planned, check.planned.memory
+    first, *others = roles_of(scenario)
+    head = {
+        "scenario": scenario.name,
+        "fits": all(role.planned.memory.fits for role in (first, *others)),
+        "infeasible": None if check.infeasible is None else check.infeasible.as_dict(),
+    }
+    parts = _role_dict(first, check, check.bound)
+    if not others:
+        return {**head, **parts}
+    return {**head, "prefill": parts, "decode": _role_dict(others[0], check, check.decode_bound)}
+
+
+def _role_dict(role: Role, check: Check, bound: CapacityBound | None) -> dict[str, Any]:
+    """Memory, cache and bound of the replicas of one role."""
+    planned, memory = role.planned, role.planned.memory
     per_token = memory.kv_token_bytes
     return {
-        "scenario": scenario.name,
-        "fits": memory.fits,
-        "infeasible": None if check.infeasible is None else check.infeasible.as_dict(),
         "model": planned.spec.name,
         "weights": memory.weights,
         "kv_cache_dtype": memory.kv_cache_dtype,
@@ -73,19 +117,17 @@ def check_dict(scenario: Scenario, check: Check) -> dict[str, Any]:
             "longest_request_tokens": admissible_tokens(planned),
             "concurrent_sequences": [
                 {"context_tokens": context, "held_by_cache": held, "run_at_once": run}
-                for context, held, run in seats(planned, scenario.deployment.engine.max_num_seqs)
+                for context, held, run in seats(planned, role.scenario.deployment.engine.max_num_seqs)
             ],
         },
-        "speculation": speculation_dict(check.planned.speculation)
-        if check.planned.speculation.num_speculative_tokens
-        else None,
+        "speculation": speculation_dict(planned.speculation) if planned.speculation.num_speculative_tokens else None,
         "too_long_frac": check.too_long_frac,
         "capacity_bound": None
-        if check.bound is None
+        if bound is None
         else {
-            "requests_rps_per_replica": check.bound.requests_rps,
-            "requests_rps": check.bound.requests_rps * scenario.deployment.replicas,
-            "seqs_per_rank": check.bound.seqs_per_rank,
+            "requests_rps_per_replica": bound.requests_rps,
+            "requests_rps": bound.requests_rps * role.replicas,
+            "seqs_per_rank": bound.seqs_per_rank,
         },
     }
 
@@ -98,12 +140,19 @@ def _verdict(check: Check) -> list[RenderableType]:
             paragraph(reason.sentence),
             paragraph(reason.fix, "bold"),
         ]
-    memory = check.planned.memory
-    sentence = (
-        f"{gib(memory.weight_bytes)} of weights and {gib(memory.runtime_reserve_bytes)} of reserve leave "
-        f"{gib(memory.kv_pool_bytes)} per GPU for the cache: {memory.kv_tokens:,} tokens of context per replica."
-    )
-    parts = [heading("Fits."), paragraph(sentence)]
+    parts: list[RenderableType] = [heading("Fits.")]
+    for planned, noun in (
+        (check.planned, "" if check.decode_planned is None else "prefill "),
+        (check.decode_planned, "decode "),
+    ):
+        if planned is not None:
+            memory = planned.memory
+            sentence = (
+                f"{gib(memory.weight_bytes)} of weights and {gib(memory.runtime_reserve_bytes)} of reserve leave "
+                f"{gib(memory.kv_pool_bytes)} per GPU for the cache: {memory.kv_tokens:,} tokens of context per "
+                f"{noun}replica."
+            )
+            parts.append(paragraph(sentence))
     if check.too_long_frac > 0.0:
         parts.append(
             paragraph(
@@ -114,30 +163,34 @@ def _verdict(check: Check) -> list[RenderableType]:
     return parts
 
 
-def _memory_cells(check: Check) -> list[tuple[str, ...]]:
+def _memory_cells(memory: MemoryPlan) -> list[tuple[str, ...]]:
     return [
         ("  " * row.level + row.name, row.amount, f"{100 * row.frac:.1f} %", "█" * round(BAR * row.frac))
-        for row in memory_rows(check.planned.memory)
+        for row in memory_rows(memory)
     ]
 
 
-def _seats(scenario: Scenario, check: Check) -> list[RenderableType]:
-    limit = scenario.deployment.engine.max_num_seqs
+def _seats(role: Role) -> list[RenderableType]:
+    limit = role.scenario.deployment.engine.max_num_seqs
     rows = [
         (f"{context:,} tokens", f"{held:,}" if held else "none: too long", f"{run:,}" if held else "")
-        for context, held, run in seats(check.planned, limit)
+        for context, held, run in seats(role.planned, limit)
     ]
     head = ("context", "cache holds", f"run at once (max_num_seqs {limit:,} per rank)")
-    return [heading("Sequences per replica"), columns(head, rows, "rrr")]
+    return [heading(f"Sequences per {role.noun}"), columns(head, rows, "rrr")]
 
 
-def _bound(scenario: Scenario, check: Check) -> list[RenderableType]:
-    if check.bound is None:
+def _bounds(roles: Sequence[Role], check: Check) -> list[RenderableType]:
+    found = [(role, bound) for role, bound in zip(roles, (check.bound, check.decode_bound), strict=False) if bound]
+    if not found:
         return []
-    replicas = scenario.deployment.replicas
+    carried = [
+        f"{number(bound.requests_rps * role.replicas)} requests/s of this load "
+        f"({plural(role.replicas, role.noun)}, {plural(bound.seqs_per_rank, 'sequence')} per rank)"
+        for role, bound in found
+    ]
     text = (
-        f"At most {number(check.bound.requests_rps * replicas)} requests/s of this load "
-        f"({plural(replicas, 'replica')}, {plural(check.bound.seqs_per_rank, 'sequence')} per rank). "
+        f"At most {' and '.join(carried)}. "
         "This is a bound, not a prediction: every seat is always taken and nothing waits. "
         "What fits inside a service level, only `sim run` tells."
     )

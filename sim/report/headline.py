@@ -11,6 +11,7 @@ from sim.report.figures import duration, plain_number, plural
 from sim.report.load import load_words
 from sim.scenario.scenario import Scenario
 from sim.simulation.memory import Planned
+from sim.simulation.roles import roles_of
 
 PATH_PARTS: Final = 2  # of a path to a model, enough to tell it from others
 
@@ -36,20 +37,21 @@ class Headline:
 def headline(scenario: Scenario, planned: Planned) -> Headline:
     """The headline of a scenario with its memory plan."""
     deployment = scenario.deployment
-    gpus = planned.layout.num_gpus * deployment.replicas
-    nodes = planned.layout.num_nodes * deployment.replicas
+    roles = roles_of(scenario)
+    gpus, nodes = sum(role.gpus for role in roles), sum(role.nodes for role in roles)
     spares = f", {plural(deployment.spare_nodes, 'spare node')}" if deployment.spare_nodes else ""
-    tiers = (("host", deployment.engine.host_cache), ("remote", deployment.remote_cache))
+    engine_section = roles[0].scenario.deployment.engine
+    tiers = (("host", engine_section.host_cache), ("remote", deployment.remote_cache))
     below = "".join(f", {name} KV tier" for name, section in tiers if section is not None)
-    engine = f"{planned.memory.kv_cache_dtype} cache{below}, {deployment.engine.name}"
+    engine = f"{planned.memory.kv_cache_dtype} cache{below}, {engine_section.name}"
     drafts = planned.speculation.num_speculative_tokens
     if drafts:
         engine += f", {plural(drafts, 'draft')} per step"
+    replicas = " and ".join(f"{plural(role.replicas, role.noun)} of {role.planned.layout}" for role in roles)
     run = scenario.run
     return Headline(
         system=f"{model_name(planned.spec)} in {planned.memory.weights} on {gpus:,} x {scenario.hardware.gpu}",
-        layout=f"{plural(deployment.replicas, 'replica')} of {planned.layout}, {engine}, "
-        f"{plural(nodes, 'node')}{spares}",
+        layout=f"{replicas}, {engine}, {plural(nodes, 'node')}{spares}",
         load=load_words(scenario),
         extent=f"{plural(run.replications, 'replication')} of {duration(run.horizon_s)}, "
         f"measured after {duration(run.warmup_s)}, seed {run.seed}",

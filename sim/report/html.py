@@ -14,6 +14,7 @@ from sim.report.latency_plot import latency_svg
 from sim.report.memory_plan import cache_rows, memory_rows, seats
 from sim.report.sections import (
     FAILURES,
+    POOLS,
     PRESSURE,
     STATISTICS,
     THROUGHPUT,
@@ -29,13 +30,14 @@ from sim.report.sections import (
 from sim.report.tenants import MEANING, TenantRow, tenant_tables
 from sim.report.timeline_plot import timeline_svg
 from sim.report.verdict import verdict
-from sim.simulation.memory import Planned, plan
+from sim.simulation.roles import Role, roles_of
 from sim.study.result import Result
 
 SECTIONS = (
     ("Throughput", THROUGHPUT),
     ("Utilisation", UTILISATION),
     ("Batch and cache pressure", PRESSURE),
+    ("Prefill and decode pools", POOLS),
     ("Failures", FAILURES),
 )
 KEY = (
@@ -61,14 +63,15 @@ def html_report(result: Result) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.j2").render(_content(result, plan(result.scenario)))
+    return environment.get_template("report.html.j2").render(_content(result))
 
 
-def _content(result: Result, planned: Planned) -> dict[str, Any]:
+def _content(result: Result) -> dict[str, Any]:
+    roles = roles_of(result.scenario)
     sections = [(title, rows) for title, wanted in SECTIONS if (rows := rows_of(result, wanted))]
     return {
         "result": result,
-        "words": headline(result.scenario, planned),
+        "words": headline(result.scenario, roles[0].planned),
         "verdict": verdict(result),
         "key": _key(result),
         "warnings": warnings_of(result),
@@ -89,14 +92,23 @@ def _content(result: Result, planned: Planned) -> dict[str, Any]:
         ),
         "basis": BASIS,
         "ledgers": [(option_name(option), lines) for option, lines in ledgers(result).items()],
-        "memory": memory_rows(planned.memory),
-        "usable": gib(planned.memory.usable_bytes),
-        "cache": cache_rows(planned) if planned.memory.fits else [],
-        "seats": seats(planned, result.scenario.deployment.engine.max_num_seqs) if planned.memory.fits else [],
+        "plans": [_memory_plan(role) for role in roles],
         "assumed": assumed_rows(result.assumed_inputs),
         "provenance": list(_provenance(result)),
         "scenario_json": json.dumps(result.scenario.resolved(), indent=2, ensure_ascii=False),
         "whole": whole,
+    }
+
+
+def _memory_plan(role: Role) -> dict[str, Any]:
+    """Memory of one GPU of a role, and what its cache holds."""
+    planned, fits = role.planned, role.planned.memory.fits
+    return {
+        "title": f"Memory plan of a {role.noun}" if role.name else "Memory plan",
+        "memory": memory_rows(planned.memory),
+        "usable": gib(planned.memory.usable_bytes),
+        "cache": cache_rows(planned) if fits else [],
+        "seats": seats(planned, role.scenario.deployment.engine.max_num_seqs) if fits else [],
     }
 
 

@@ -16,6 +16,7 @@ from sim.report.footnotes import Footnotes
 from sim.report.headline import headline
 from sim.report.sections import (
     FAILURES,
+    POOLS,
     PRESSURE,
     STATISTICS,
     THROUGHPUT,
@@ -30,7 +31,7 @@ from sim.report.sections import (
 from sim.report.tenants import MEANING, tenant_tables
 from sim.report.terminal import bullets, columns, heading, paragraph, render, two_lines
 from sim.report.verdict import Verdict, verdict
-from sim.simulation.memory import plan
+from sim.simulation.roles import roles_of
 from sim.study.result import Result
 
 SHOWN_ASSUMPTIONS: Final = 8
@@ -39,6 +40,7 @@ SECTIONS: Final = (
     ("Throughput", THROUGHPUT),
     ("Utilisation", UTILISATION),
     ("Batch and cache", PRESSURE),
+    ("Prefill and decode pools", POOLS),
     ("Failures", FAILURES),
 )
 
@@ -51,7 +53,7 @@ def run_text(result: Result, path: Path, cached: bool) -> str:
     path : run directory that holds everything else.
     cached : whether the result was read from there instead of simulated.
     """
-    words = headline(result.scenario, plan(result.scenario))
+    words = headline(result.scenario, roles_of(result.scenario)[0].planned)
     parts: list[RenderableType] = [
         paragraph(f"{result.scenario.name}: {words.system}", "bold", 0),
         paragraph(words.layout, "dim", 0),

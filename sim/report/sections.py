@@ -17,6 +17,8 @@ LATENCIES: Final = (
     ("itl", "ITL", "gap between successive tokens, all gaps pooled"),
     ("e2el", "E2EL", "end-to-end latency"),
     ("queue", "Queue", "wait until the engine takes the request up"),
+    ("decode_wait", "Decode wait", "wait of a computed prompt until a decode rank has room for it"),
+    ("kv_transfer", "KV transfer", "from then until its KV is there"),
 )
 STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99")
 THROUGHPUT: Final = (
@@ -47,6 +49,21 @@ PRESSURE: Final = (
     ("prefix_hit_host_frac", "Prompt tokens found in host memory (cpu)"),
     ("prefix_hit_remote_frac", "Prompt tokens found in the remote pool (external)"),
     ("preemptions_per_request", "Preemptions per completed request"),
+)
+POOLS: Final = (
+    ("prefill_occupied_frac", "Prefill: occupied time"),
+    ("prefill_stalled_frac", "Prefill: prompts wait, decode takes nothing"),
+    ("prefill_kv_used_mean_frac", "Prefill: KV stored, mean"),
+    ("prefill_kv_held_frac", "Prefill: KV of computed prompts, mean"),
+    ("decode_occupied_frac", "Decode: occupied time"),
+    ("decode_kv_used_mean_frac", "Decode: KV stored, mean"),
+    ("decode_waiting_mean", "Decode: requests waiting for room, mean"),
+    ("sent_back_per_request", "Decode: sent back for lack of room, per request"),
+    ("kv_transferred_bytes_per_request", "KV sent per request"),
+    ("kv_send_busy_frac", "Cards of prefill ranks sending"),
+    ("kv_receive_busy_frac", "Cards of decode ranks receiving"),
+    ("prefill_available_frac", "Prefill replicas available"),
+    ("decode_available_frac", "Decode replicas available"),
 )
 FAILURES: Final = (
     ("available_frac", "Replicas available"),

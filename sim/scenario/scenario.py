@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr
 
-from sim.scenario.deployment import DeploymentSection
+from sim.scenario.disaggregation import Deployment
 from sim.scenario.hardware import HardwareSection
 from sim.scenario.model import ModelSection
 from sim.scenario.pricing import Pricing
@@ -32,7 +32,7 @@ class Scenario(Section):
     """What question the scenario answers."""
     model: ModelSection
     hardware: HardwareSection = HardwareSection()
-    deployment: DeploymentSection = DeploymentSection()
+    deployment: Deployment = Deployment()
     workload: WorkloadSection
     router: RouterSection = RouterSection()
     reliability: Reliability = Reliability()

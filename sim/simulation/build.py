@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sim.catalog.tables import number
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
+from sim.engine.pools import DecodePool
 from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
-from sim.simulation.faults import fault_plan
-from sim.simulation.memory import Planned, plan
+from sim.simulation.faults import fault_plan, restart_parts
+from sim.simulation.memory import Planned
+from sim.simulation.roles import Role, nodes_in_service, roles_of
 from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
 from sim.simulation.tiers import host_plan, remote_plan
+from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
@@ -29,6 +32,8 @@ from sim.workload.workload import Workload
 class Built:
     """A scenario, resolved: memory plan, step law, cluster, workload, and limits of each tenant of a mix.
 
+    With two pools, `planned`, `law` and `served` are those of the prefill pool; those of the decode pool stand beside.
+
     Attributes
     ----------
     law : of the kernels; `served` is that of the engine that runs them.
@@ -40,6 +45,9 @@ class Built:
     cluster: ClusterPlan
     workload: Workload | Mix
     tenant_slos: tuple[ServiceLevel, ...] = ()
+    decode_planned: Planned | None = None
+    decode_law: KernelStepLaw | None = None
+    decode_served: ServedStepLaw | None = None
 
 
 def build(scenario: Scenario) -> Built:
@@ -49,15 +57,39 @@ def build(scenario: Scenario) -> Built:
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
-    planned = plan(scenario)
-    law = law_of(scenario, planned)
-    return Built(
-        planned,
+    first, *others = roles_of(scenario)
+    law = law_of(first.scenario, first.planned)
+    nodes = nodes_in_service(scenario) if others else None
+    built = Built(
+        first.planned,
         law,
-        served_law(law, engine_constants(scenario)),
-        cluster_plan(scenario, planned),
+        served_law(law, engine_constants(first.scenario)),
+        cluster_plan(first.scenario, first.planned, nodes),
         workload_of(scenario),
         tenant_service_levels(scenario),
+    )
+    if not others:
+        return built
+    decode = others[0]
+    decode_law = law_of(decode.scenario, decode.planned)
+    return replace(
+        built,
+        cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
+        decode_planned=decode.planned,
+        decode_law=decode_law,
+        decode_served=served_law(decode_law, engine_constants(decode.scenario)),
+    )
+
+
+def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
+    """The decode pool of a disaggregated scenario."""
+    return DecodePool(
+        limits=limits_of(decode.scenario, decode.planned),
+        replicas=decode.replicas,
+        nodes_per_replica=decode.planned.layout.num_nodes,
+        transfer=transfer_plan(scenario, prefill.planned, decode.planned),
+        restart_s=sum(restart_parts(decode.scenario, decode.planned).values()),
+        num_reserved_decode_tokens=reserved_decode_tokens(scenario),
     )
 
 
@@ -86,8 +118,13 @@ def _host_is_given(scenario: Scenario) -> bool:
     return scenario.deployment.engine.host_overhead_ms is not None or "host_overhead_ms" in calibration(scenario)
 
 
-def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
-    """Limits, policies and faults of the cluster."""
+def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None) -> ClusterPlan:
+    """Limits, policies and faults of the cluster.
+
+    Parameters
+    ----------
+    nodes : in service, where there are others than those of `planned`.
+    """
     deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
     return ClusterPlan(
         limits=limits_of(scenario, planned),
@@ -98,7 +135,7 @@ def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
         warmup_s=run.warmup_s,
         router=scenario.router.policy,
         client=client_policy(scenario),
-        faults=fault_plan(scenario, planned),
+        faults=fault_plan(scenario, planned, nodes),
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built, build
-from sim.simulation.capacity import CapacityBound, capacity_bound, hopeless
+from sim.simulation.capacity import CapacityBound, capacity_bound, decode_bound, hopeless, prefill_bound
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned, misfit
-from sim.simulation.memory import plan as plan_memory_of
+from sim.simulation.roles import roles_of
 from sim.streams import Streams
 from sim.workload.arrivals.recorded_clients import RecordedClients
 from sim.workload.arrivals.replay import TraceArrivals
@@ -33,6 +33,8 @@ class Check:
     built : the scenario resolved for the engine; None when the weights do not fit.
     infeasible : why it cannot work and the smallest that would; None when it may.
     bound : upper bound of one replica's throughput for the mean request; None when the weights do not fit.
+    decode_planned, decode_bound : the same of the decode pool, where `planned` and `bound` are those of the prefill
+        pool; None where replicas do both.
     too_long_frac : share of requests longer than the engine admits; they will be refused.
     """
 
@@ -41,6 +43,14 @@ class Check:
     infeasible: Infeasible | None
     bound: CapacityBound | None
     too_long_frac: float
+    decode_planned: Planned | None = None
+    decode_bound: CapacityBound | None = None
+
+    @property
+    def longest_request_tokens(self) -> int:
+        """Longest request that is admitted: both pools must hold it."""
+        plans = (self.planned, self.decode_planned)
+        return min(plan.longest_request_tokens for plan in plans if plan is not None)
 
 
 def check(scenario: Scenario) -> Check:
@@ -50,22 +60,43 @@ def check(scenario: Scenario) -> Check:
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
-    planned = plan_memory_of(scenario)
-    reason = misfit(scenario, planned)
-    if reason is not None:
-        return Check(planned, None, reason, None, 0.0)
+    roles = roles_of(scenario)
+    planned, decode = roles[0].planned, roles[1].planned if len(roles) > 1 else None
+    for role in roles:
+        reason = misfit(role.scenario, role.planned)
+        if reason is not None:
+            if role.name:
+                reason = replace(reason, problem=f"In the {role.name} pool {reason.problem}")
+            return Check(planned, None, reason, None, 0.0, decode)
     built = build(scenario)
     workload = built.workload
     drawn = _lengths(built, scenario.run.seed)
     means = (workload.mean_input_tokens, workload.mean_output_tokens) if not drawn.too_long_frac else drawn.means
-    bound = capacity_bound(built.served, built.cluster, *means)
+    bounds = _bounds(built, *means)
     rate_rps = _must_be_carried_rps(built)
     if rate_rps is not None and isinstance(workload, Mix) and drawn.too_long_frac:
         rate_rps = None  # whose requests are too long, and so what is left of the rate, is an outcome
     elif rate_rps is not None:
         rate_rps *= 1.0 - drawn.too_long_frac
-    reason = _request_too_long(planned, drawn) or hopeless(bound, rate_rps, scenario.deployment.replicas)
-    return Check(planned, built, reason, bound, drawn.too_long_frac)
+    reason = _request_too_long(min((role.planned for role in roles), key=_longest), drawn)
+    for role, bound in zip(roles, bounds, strict=True):
+        reason = reason or hopeless(bound, rate_rps, role.replicas, role.noun)
+    return Check(planned, built, reason, bounds[0], drawn.too_long_frac, decode, bounds[1] if decode else None)
+
+
+def _bounds(built: Built, mean_input_tokens: float, mean_output_tokens: float) -> tuple[CapacityBound, ...]:
+    """Bound of one replica of each role."""
+    cluster = built.cluster
+    if cluster.decode is None or built.decode_served is None:
+        return (capacity_bound(built.served, cluster, mean_input_tokens, mean_output_tokens),)
+    return (
+        prefill_bound(built.served, cluster.limits, mean_input_tokens),
+        decode_bound(built.decode_served, cluster.decode.limits, mean_input_tokens, mean_output_tokens),
+    )
+
+
+def _longest(planned: Planned) -> int:
+    return planned.longest_request_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +133,7 @@ def _must_be_carried_rps(built: Built) -> float | None:
 def _lengths(built: Built, seed: int) -> _Lengths:
     drawn = np.array(list(islice(built.workload.lengths_stream(Streams(seed)), LENGTH_SAMPLE)))
     totals = drawn.sum(axis=1)
-    admitted = totals <= built.cluster.limits.longest_request_tokens
+    admitted = totals <= built.cluster.longest_request_tokens
     mean_input, mean_output = (drawn[admitted] if admitted.any() else drawn).mean(axis=0).tolist()
     return _Lengths(float((~admitted).mean()), int(totals.min()), (mean_input, mean_output))
 

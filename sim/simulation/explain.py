@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sim.engine.plan import EngineLimits
 from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
+from sim.simulation.build import Built
 from sim.simulation.check import check
 from sim.simulation.engine_rules import marked
 from sim.simulation.infeasible import Infeasible
@@ -15,6 +16,7 @@ from sim.simulation.memory import Planned
 from sim.steptime.caveats import law_caveats
 from sim.steptime.expert_facts import expert_facts
 from sim.steptime.explain import explain_step
+from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.operation import Operation
 
 USUAL_SEQS = 16
@@ -71,7 +73,7 @@ def explain(
     _refuse_what_cannot_be(most, decode_seqs, context, prefill_tokens, prefix_tokens)
     if found.built is None:
         return Explained(found.planned, found.infeasible, decode_seqs, context, prefill_tokens, prefix_tokens, (), ())
-    law = found.built.law
+    law, limits, planned = _which(found.built, decode_seqs, prefill_tokens)
     operations = explain_step(
         law,
         decode_seqs=decode_seqs,
@@ -80,7 +82,7 @@ def explain(
         prefix_tokens=prefix_tokens,
     )
     return Explained(
-        found.planned,
+        planned,
         None,
         decode_seqs,
         context,
@@ -88,8 +90,8 @@ def explain(
         prefix_tokens,
         tuple(operations),
         (
-            *marked(scenario, found.planned.layout),
-            *_impossible(found.built.cluster.limits, decode_seqs, context, prefill_tokens, prefix_tokens),
+            *marked(scenario, planned.layout),
+            *_impossible(limits, decode_seqs, context, prefill_tokens, prefix_tokens),
             *law_caveats(
                 law,
                 decode_seqs=decode_seqs,
@@ -101,6 +103,23 @@ def explain(
         ),
         tuple(expert_facts(law, (decode_seqs + prefill_tokens) * found.planned.layout.data_parallel_size)),
     )
+
+
+def _which(built: Built, seqs: int, prefill_tokens: int) -> tuple[KernelStepLaw, EngineLimits, Planned]:
+    """Law, limits and plan of the replicas that run such a step; of two pools, prompts belong to one only."""
+    cluster = built.cluster
+    if cluster.decode is None or built.decode_law is None or built.decode_planned is None:
+        return built.law, cluster.limits, built.planned
+    if seqs and prefill_tokens:
+        raise ScenarioError(
+            "no replica of two pools decodes and prefills in one step",
+            key="--prefill",
+            value=prefill_tokens,
+            valid="with --seqs 0",
+        )
+    if prefill_tokens:
+        return built.law, cluster.limits, built.planned
+    return built.decode_law, cluster.decode.limits, built.decode_planned
 
 
 def _refuse_what_cannot_be(most_tokens: int, seqs: int, context: int, prefill: int, prefix: int) -> None:

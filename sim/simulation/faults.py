@@ -21,8 +21,12 @@ RESTART_PARTS = (
 )
 
 
-def fault_plan(scenario: Scenario, planned: Planned) -> FaultPlan:
+def fault_plan(scenario: Scenario, planned: Planned, nodes: int | None = None) -> FaultPlan:
     """Fault rate, injected faults, repair law, detection and restart.
+
+    Parameters
+    ----------
+    nodes : in service, where there are others than those of `planned`.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def fault_plan(scenario: Scenario, planned: Planned) -> FaultPlan:
     chosen = scenario.reliability
     return FaultPlan(
         rate_per_s=node_faults_per_1000_node_days(scenario) / (1000.0 * DAY_S) if chosen.faults else 0.0,
-        scheduled=_injected(scenario, planned),
+        scheduled=_injected(scenario, planned, nodes),
         repair=repair_law(chosen.repair),
         repair_crews=chosen.repair_crews,
         restart_s=sum(restart_parts(scenario, planned).values()),
@@ -85,9 +89,10 @@ def node_weight_bytes(planned: Planned) -> float:
     return planned.memory.weight_bytes * min(layout.gpus_per_node, layout.num_gpus)
 
 
-def _injected(scenario: Scenario, planned: Planned) -> tuple[tuple[float, int], ...]:
+def _injected(scenario: Scenario, planned: Planned, in_service: int | None) -> tuple[tuple[float, int], ...]:
     deployment, horizon_s = scenario.deployment, scenario.run.horizon_s
-    nodes = deployment.replicas * planned.layout.num_nodes + deployment.spare_nodes
+    own = deployment.replicas * planned.layout.num_nodes if in_service is None else in_service
+    nodes = own + deployment.spare_nodes
     for index, fault in enumerate(scenario.reliability.inject):
         if fault.node >= nodes:
             raise ScenarioError(

@@ -71,6 +71,7 @@ def plan(scenario: Scenario) -> Planned:
     ------
     ScenarioError, CatalogError, ModelConfigError : unknown names, or a layout that no engine could run.
     """
+    assert scenario.deployment.disaggregation is None, "each pool has a plan of its own (`roles_of`)"
     check_hardware(scenario)
     spec = model_of(scenario)
     layout = layout_of(scenario)

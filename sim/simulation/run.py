@@ -35,7 +35,7 @@ def run_built(built: Built, seed: int, replication: int, progress: Callable[[flo
     streams = Streams(seed, replication)
     workload = built.workload
     sent = _mixed(built, workload, streams) if isinstance(workload, Mix) else load(workload, streams)
-    return Cluster(built.cluster, built.served, sent, streams).run(progress)
+    return Cluster(built.cluster, built.served, sent, streams, built.decode_served).run(progress)
 
 
 def _mixed(built: Built, mix: Mix, streams: Streams) -> Load:

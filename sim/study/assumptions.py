@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from sim.catalog import models
 from sim.catalog.tables import Fact, table
+from sim.scenario.disaggregation import DisaggregationSection
 from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
 from sim.simulation.engine_constants import CONSTANTS
 from sim.simulation.faults import RESTART_PARTS
+from sim.simulation.roles import roles_of
 from sim.simulation.tiers import unused_rows
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
@@ -30,12 +32,16 @@ def assumed_inputs(scenario: Scenario, built: Built, money: Money) -> tuple[Assu
 def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str, Fact]]:
     yield from _rows("gpus", scenario.hardware.gpu, without=LAYOUT_ONLY)
     yield from _rows("nodes", node_of(scenario), without=(*LAYOUT_ONLY, *unused_rows(scenario)))
-    yield from _engine(scenario)
+    for role in roles_of(scenario):
+        yield from _engine(role.scenario)
+    if scenario.deployment.disaggregation is not None:
+        yield from _transfer(scenario.deployment.disaggregation)
     speculation = built.planned.speculation
     if speculation.fact is not None:
         drafts = speculation.num_speculative_tokens
         yield f"speculation.{speculation.curve}.acceptance_length_{drafts}", speculation.fact
-    for kernel in assumed_kernels(built.law):
+    laws = [law for law in (built.law, built.decode_law) if law is not None]
+    for kernel in dict.fromkeys(kernel for law in laws for kernel in assumed_kernels(law)):
         yield from _rows("kernels", kernel, without=("family",))
     groups = built.law.inputs.groups
     if any(group.imbalance.assumed for group in groups) and built.planned.spec.num_experts:
@@ -70,6 +76,18 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
+
+
+def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
+    """What the scenario leaves open of KV between two pools."""
+    transfer = pools.transfer
+    open_keys = {
+        "kv_transfer_efficiency_frac": transfer.bandwidth_efficiency_frac is None,
+        "kv_transfer_latency_ms": transfer.latency_ms is None,
+        "num_reserved_decode_tokens": pools.num_reserved_decode_tokens is None,
+    }
+    wanted = tuple(key for key, is_open in open_keys.items() if is_open) or ("",)
+    yield from _rows("engines", pools.decode.engine.name, only=wanted)
 
 
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:

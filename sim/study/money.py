@@ -17,9 +17,11 @@ from sim.errors import CatalogError, ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.simulation.engine import node_of
 from sim.simulation.memory import Planned
+from sim.simulation.roles import nodes_in_service
 from sim.stats.estimate import Estimate
 from sim.stats.ratio import ratio_interval
 from sim.study.metric import Metric
+from sim.study.pools import PoolWindow
 from sim.study.rates import RATES, Rate
 from sim.study.window import Window
 
@@ -51,7 +53,13 @@ class Money:
     warnings: tuple[str, ...]
 
 
-def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note: str = "") -> Money:
+def price(
+    scenario: Scenario,
+    planned: Planned,
+    windows: Sequence[Window],
+    note: str = "",
+    pools: Sequence[PoolWindow] = (),
+) -> Money:
     """Price the fleet of a scenario for what it delivered within the service level.
 
     Costs of own capacity are reservation-based: all nodes are paid around the clock, spares and staff included, for the
@@ -64,9 +72,9 @@ def price(scenario: Scenario, planned: Planned, windows: Sequence[Window], note:
     CatalogError, ScenarioError : a price is missing or out of range.
     """
     power = power_model(scenario.hardware.gpu, node_of(scenario))
-    node_kw = _node_kw(windows, power)
+    node_kw = _node_kw_of_pools(pools, power) if pools else _node_kw(windows, power)
     fleet = Fleet(
-        nodes=scenario.deployment.replicas * planned.layout.num_nodes,
+        nodes=nodes_in_service(scenario),
         gpus_per_node=planned.layout.gpus_per_node,
         node_average_kw=node_kw.value or 0.0,
         spare_nodes=scenario.deployment.spare_nodes,
@@ -131,6 +139,26 @@ def _node_kw(windows: Sequence[Window], power: PowerModel) -> Estimate:
         return Estimate(None, note="nothing was measured")
     energies = [power.average_node_kw(_shares(window, span)) * span for window, span in kept]
     return ratio_interval(energies, [span for _, span in kept])
+
+
+def _node_kw_of_pools(pools: Sequence[PoolWindow], power: PowerModel) -> Estimate:
+    """The same over the nodes of two pools: prefill steps count as saturated, decode steps as decoding."""
+    kept = [pool for pool in pools if pool.window.seconds > 0.0]
+    if not kept:
+        return Estimate(None, note="nothing was measured")
+    energies = []
+    for pool in kept:
+        totals = pool.totals
+        prefill_down = min(1.0, totals.prefill_down_s / pool.prefill_s)
+        decode_down = min(1.0, totals.decode_down_s / pool.decode_s)
+        prefill = min(1.0 - prefill_down, totals.prefill_busy_s / pool.prefill_s)
+        decode = min(1.0 - decode_down, totals.decode_busy_s / pool.decode_s)
+        prefill_kw = power.average_node_kw(
+            TimeShares(max(0.0, 1.0 - prefill - prefill_down), 0.0, prefill, prefill_down)
+        )
+        decode_kw = power.average_node_kw(TimeShares(max(0.0, 1.0 - decode - decode_down), decode, 0.0, decode_down))
+        energies.append(pool.window.seconds * (pool.prefill_nodes * prefill_kw + pool.decode_nodes * decode_kw))
+    return ratio_interval(energies, [pool.window.seconds * (pool.prefill_nodes + pool.decode_nodes) for pool in kept])
 
 
 def _shares(window: Window, span_s: float) -> TimeShares:

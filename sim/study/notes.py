@@ -10,6 +10,7 @@ from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.simulation.engine_rules import marked
+from sim.simulation.roles import roles_of
 from sim.steptime.caveats import law_caveats
 from sim.study.pile_notes import pile_notes
 from sim.units import DAY_S, HOUR_S
@@ -27,7 +28,7 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     yield from _window(scenario, outcomes)
     yield from _cut_trace(scenario, found, outcomes)
     yield from _season(scenario)
-    yield from _price(scenario, found)
+    yield from _price(scenario)
     yield from _speculation(found)
     yield from _extrapolation(scenario, found, outcomes)
     yield from _replications(scenario, outcomes)
@@ -37,7 +38,11 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
 def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Where the step-time law left the range of its measurements, at the busiest sampled instant and mean context."""
     assert found.built is not None
-    ranks = found.built.cluster.replicas * found.built.cluster.limits.data_parallel_size
+    cluster = found.built.cluster
+    if cluster.decode is not None:
+        yield from _extrapolation_of_pools(scenario, found, outcomes)
+        return
+    ranks = cluster.replicas * cluster.limits.data_parallel_size
     busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
     held = sum(outcome.record.totals.kv_token_s for outcome in outcomes)
     running = sum(outcome.record.totals.sequence_s for outcome in outcomes)
@@ -52,6 +57,28 @@ def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]
         yield f"Step times: {caveat}"
     for sentence in marked(scenario, found.planned.layout):
         yield f"Engine: {sentence}"
+
+
+def _extrapolation_of_pools(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The same for two pools: prompts under the law of one, decoding under that of the other."""
+    built = found.built
+    assert built is not None
+    assert built.decode_law is not None
+    assert built.cluster.decode is not None
+    ranks = built.cluster.decode.replicas * built.cluster.decode.limits.data_parallel_size
+    busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
+    pools = [outcome.pools.totals for outcome in outcomes if outcome.pools is not None]
+    running = sum(outcome.record.totals.sequence_s for outcome in outcomes)
+    context = round(sum(pool.decode_kv_token_s for pool in pools) / running) if running else 0
+    prompt = round(built.workload.mean_input_tokens)
+    prefill = law_caveats(built.law, decode_seqs=0, context_tokens=0, prefill_chunks=1, prefill_tokens=prompt)
+    decode = law_caveats(built.decode_law, decode_seqs=ceil(busiest / ranks), context_tokens=context)
+    for name, caveats in (("prefill", prefill), ("decode", decode)):
+        for caveat in caveats:
+            yield f"Step times of the {name} pool: {caveat}"
+    for role in roles_of(scenario):
+        for sentence in marked(role.scenario, role.planned.layout):
+            yield f"Engine of the {role.name} pool: {sentence}"
 
 
 def _replications(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -79,7 +106,7 @@ def _requests(found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:
         longest = max(outcome.longest_refused_tokens for outcome in outcomes)
         yield (
             f"{refused:,} request{'s were' if refused > 1 else ' was'} refused as longer than the "
-            f"{found.planned.longest_request_tokens:,} tokens that the engine admits; the longest has {longest:,}."
+            f"{found.longest_request_tokens:,} tokens that the engine admits; the longest has {longest:,}."
         )
     failed = sum(outcome.record.totals.failed + outcome.record.totals.abandoned for outcome in outcomes)
     if failed:
@@ -146,21 +173,23 @@ def _longest_queue(outcome: Outcome) -> int:
     return waiting if waiting > UNFINISHED_FRAC * outcome.record.totals.arrived else 0
 
 
-def _price(scenario: Scenario, found: Check) -> Iterator[str]:
+def _price(scenario: Scenario) -> Iterator[str]:
     """What changes the meaning of goodput and cost."""
-    slo, layout = scenario.slo, found.planned.layout
+    slo = scenario.slo
     no_limits = slo.ttft_ms is None and slo.tpot_ms is None and slo.e2el_ms is None
     if no_limits and not scenario.workload.has_limits:
         yield (
             "No service level is set (slo.ttft_ms, slo.tpot_ms, slo.e2el_ms): every completed request counts as good, "
             "so goodput, attainment and cost say nothing about latency."
         )
-    unused = layout.num_nodes * layout.gpus_per_node - layout.num_gpus
-    if unused:
-        yield (
-            f"Each replica leaves {unused} of the {layout.num_nodes * layout.gpus_per_node} GPUs of its nodes unused; "
-            "they are paid for, and replicas share no node."
-        )
+    for role in roles_of(scenario):
+        layout = role.planned.layout
+        gpus = layout.num_nodes * layout.gpus_per_node
+        if gpus > layout.num_gpus:
+            yield (
+                f"Each {role.noun} leaves {gpus - layout.num_gpus} of the {gpus} GPUs of its nodes unused; "
+                "they are paid for, and replicas share no node."
+            )
 
 
 def _speculation(found: Check) -> Iterator[str]:

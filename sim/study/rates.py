@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sim.stats.estimate import Estimate
 from sim.stats.ratio import ratio_interval
 from sim.study.metric import Metric
 from sim.study.window import Window
 
-Total = Callable[[Window], float]
+Total = Callable[[Any], float]  # of one window: that of a cluster, or of its pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Rate:
     nothing: str = "nothing was measured"
     of_tiers: bool = False
 
-    def estimate(self, windows: Sequence[Window]) -> Estimate:
+    def estimate(self, windows: Sequence[Any]) -> Estimate:
         """The pooled ratio with its interval over replications."""
         tops = [float(self.top(window)) for window in windows]
         bottoms = [float(self.bottom(window)) for window in windows]
@@ -41,7 +42,7 @@ class Rate:
             return Estimate(None, note=self.nothing)
         return ratio_interval([top for top, _ in kept], [bottom for _, bottom in kept])
 
-    def by_replication(self, windows: Sequence[Window]) -> list[float]:
+    def by_replication(self, windows: Sequence[Any]) -> list[float]:
         """One value per replication; NaN where the bottom is zero."""
         return [
             float(self.top(window)) / bottom if (bottom := float(self.bottom(window))) > 0.0 else float("nan")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sim.errors import SimError
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check, check
+from sim.simulation.roles import gpus_in_service
 from sim.study.rates import RATES
 from sim.study.replicate import replicate
 from sim.study.window import Window
@@ -47,7 +48,7 @@ def saturation(scenario: Scenario, *, workers: int = 0, progress: Progress | Non
         raise SimError(str(found.infeasible))
     closed = _closed(scenario, found)
     outcomes = replicate(closed, workers=workers, progress=progress)
-    gpus = found.planned.layout.num_gpus * scenario.deployment.replicas
+    gpus = gpus_in_service(scenario)
     windows = [Window.of(outcome, found.built.cluster, gpus) for outcome in outcomes]
     values = {rate.metric: rate.estimate(windows).value or 0.0 for rate in RATES}
     return Saturation(values["request_throughput_rps"], values["output_throughput_tokens_per_s"])
@@ -57,9 +58,14 @@ def _closed(scenario: Scenario, found: Check) -> Scenario:
     """The same mix from as many callers as there are seats, long enough for several generations of requests."""
     assert found.built is not None
     assert found.bound is not None
-    limits = found.built.cluster.limits
-    seats = limits.max_num_seqs * limits.data_parallel_size * scenario.deployment.replicas
-    residence_s = seats / (found.bound.requests_rps * scenario.deployment.replicas)
+    cluster, bound = found.built.cluster, found.bound
+    seats = cluster.limits.max_num_seqs * cluster.limits.data_parallel_size * cluster.replicas
+    carried_rps = bound.requests_rps * cluster.replicas
+    if cluster.decode is not None and found.decode_bound is not None:
+        other = cluster.decode.limits
+        seats += other.max_num_seqs * other.data_parallel_size * cluster.decode.replicas
+        carried_rps = min(carried_rps, found.decode_bound.requests_rps * cluster.decode.replicas)
+    residence_s = seats / carried_rps
     changes: dict[str, object] = {
         "workload.arrivals": {"process": "closed_loop", "concurrency": seats},
         "router.request_timeout_s": 1e9,

@@ -12,6 +12,7 @@ from sim.measure.histogram import pooled
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check, check
 from sim.simulation.infeasible import Infeasible
+from sim.simulation.roles import gpus_in_service
 from sim.study.assumptions import assumed_inputs
 from sim.study.latency import latencies_by_replication, latency_metrics
 from sim.study.manifest import manifest_of
@@ -19,6 +20,7 @@ from sim.study.metric import Metric
 from sim.study.money import Money, check_prices, price
 from sim.study.notes import notes
 from sim.study.overload import overload
+from sim.study.pools import PoolWindow, blamed, pool_metrics, pool_windows, pools_by_replication
 from sim.study.rates import rate_metrics, rates_by_replication
 from sim.study.replicate import replicate
 from sim.study.result import CostLine, Result, Status
@@ -68,19 +70,22 @@ def summarise(
     """The result of finished replications."""
     assert found.built is not None
     cluster = found.built.cluster
-    gpus = found.planned.layout.num_gpus * cluster.replicas
+    gpus = gpus_in_service(scenario)
     windows = [Window.of(outcome, cluster, gpus) for outcome in outcomes]
-    behind = overload(outcomes, windows, cluster.replicas)
-    if behind is not None:
+    pools = pool_windows(outcomes, windows, cluster)
+    behind = overload(outcomes, windows, windows[0].replicas)
+    if behind is not None and pools:
+        behind = blamed(behind, pools)
+    elif behind is not None:
         behind = sized(scenario, behind, workers=workers)
     status: Status = "completed" if behind is None else "over_capacity"
     note = "" if behind is None else NOT_KEPT_UP
-    money = price(scenario, found.planned, windows, note)
+    money = price(scenario, found.planned, windows, note, pools)
     return Result(
         scenario=scenario,
         status=status,
         infeasible=behind,
-        metrics=_metrics(scenario, outcomes, windows, money, note),
+        metrics=_metrics(scenario, outcomes, windows, pools, money, note),
         counts=counts(outcomes),
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
         assumed_inputs=assumed_inputs(scenario, found.built, money),
@@ -88,6 +93,7 @@ def summarise(
         replications={
             **latencies_by_replication(outcomes),
             **rates_by_replication(windows),
+            **pools_by_replication(pools),
             **tenants_by_replication(outcomes, windows),
         },
         histograms={
@@ -127,24 +133,34 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 
 def _metrics(
-    scenario: Scenario, outcomes: Sequence[Outcome], windows: Sequence[Window], money: Money, note: str
+    scenario: Scenario,
+    outcomes: Sequence[Outcome],
+    windows: Sequence[Window],
+    pools: Sequence[PoolWindow],
+    money: Money,
+    note: str,
 ) -> tuple[Metric, ...]:
     return (
         *latency_metrics(scenario.name, outcomes, note),
         *rate_metrics(scenario.name, windows),
-        _kv_peak(scenario.name, outcomes, windows),
+        *pool_metrics(scenario.name, pools),
+        _kv_peak(scenario.name, outcomes, windows, pools),
         *utilisation_metrics(scenario, windows),
         *money.metrics,
         *tenant_metrics(outcomes, windows, scenario.run.horizon_s, note),
     )
 
 
-def _kv_peak(option: str, outcomes: Sequence[Outcome], windows: Sequence[Window]) -> Metric:
+def _kv_peak(
+    option: str, outcomes: Sequence[Outcome], windows: Sequence[Window], pools: Sequence[PoolWindow]
+) -> Metric:
     """The fullest that any replica's cache was, over all replications: an exact maximum, no estimate."""
-    peak = max(outcome.record.kv_peak_tokens for outcome in outcomes)
-    return Metric(
-        option, "kv_used_max_frac", "fraction", peak / windows[0].kv_tokens, note="highest of all replications"
-    )
+    peak = max(outcome.record.kv_peak_tokens for outcome in outcomes) / windows[0].kv_tokens
+    if pools:
+        both = [outcome.pools for outcome in outcomes if outcome.pools is not None]
+        prefill = max(pool.prefill_peak_tokens for pool in both) / pools[0].prefill_kv_tokens
+        peak = max(prefill, max(pool.decode_peak_tokens for pool in both) / pools[0].decode_kv_tokens)
+    return Metric(option, "kv_used_max_frac", "fraction", peak, note="highest of all replications")
 
 
 def _lines(money: Money) -> list[CostLine]:

@@ -15,11 +15,14 @@ HEADROOM_FRAC = 0.98  # a queue at exactly its saturated throughput still grows 
 def sized(scenario: Scenario, reason: Infeasible, *, workers: int = 0) -> Infeasible:
     """The same named result with the replicas that would carry the load, from the saturated throughput of one.
 
-    A mixture of tenants keeps the reason as it is.
+    Two pools are left as they are: how many replicas of each would do is a search (`sim.study.ratio`). A
+    mixture of tenants keeps the reason as it is.
 
     What an overloaded run completes says little: clients time out and their work is lost. So one replica is simulated
     with every seat asked for, and the load is divided by what it delivers.
     """
+    if scenario.deployment.disaggregation is not None:
+        return reason
     if scenario.workload.mix is not None or scenario.workload.batch is not None:
         return reason  # closed loops of several tenants at once would not keep their proportions
     offered_rps = reason.numbers["offered_rps"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sim.cost.utilisation import Utilisations
 from sim.scenario.scenario import Scenario
+from sim.simulation.roles import nodes_in_service
 from sim.study.metric import Metric
 from sim.study.rates import RATES
 from sim.study.window import Window
@@ -20,7 +21,7 @@ def utilisation_metrics(scenario: Scenario, windows: Sequence[Window]) -> Iterat
     """SM-active, occupied time, delivered over capacity, reserved over purchased; None with its reason."""
     rate = next(rate for rate in RATES if rate.metric == "occupied_frac")
     occupied = Metric.of(scenario.name, "utilisation_occupied_frac", "fraction", rate.estimate(windows))
-    nodes = scenario.deployment.replicas * _nodes_per_replica(scenario)
+    nodes = nodes_in_service(scenario)
     reserved = nodes / (nodes + scenario.deployment.spare_nodes)
     reasons = dict(REASONS)
     if occupied.value is None:
@@ -34,9 +35,3 @@ def utilisation_metrics(scenario: Scenario, windows: Sequence[Window]) -> Iterat
 
 def _metric(scenario: Scenario, name: str, value: float | None, note: str) -> Metric:
     return Metric(scenario.name, f"utilisation_{name}_frac", "fraction", value, note=note)
-
-
-def _nodes_per_replica(scenario: Scenario) -> int:
-    from sim.simulation.memory import layout_of
-
-    return layout_of(scenario).num_nodes

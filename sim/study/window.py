@@ -19,7 +19,7 @@ class Window:
     seconds : its length.
     unfinished : requests still in the system at its end.
     replicas, gpus : in service.
-    kv_tokens : tokens that the cache of one replica holds.
+    kv_tokens : tokens that the cache of one replica holds; their mean where there are two pools.
     tiers : whether there are KV tiers below the GPU.
     """
 
@@ -28,7 +28,7 @@ class Window:
     unfinished: int
     replicas: int
     gpus: int
-    kv_tokens: int
+    kv_tokens: float
     tiers: bool = False
 
     @classmethod
@@ -36,13 +36,19 @@ class Window:
         """The measured window of an outcome."""
         record = outcome.record
         limits = plan.limits
-        kv_tokens = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size
+        kv_tokens: float = limits.num_kv_blocks * limits.block_size * limits.data_parallel_size
+        replicas = plan.replicas
+        if plan.decode is not None:
+            other = plan.decode.limits
+            decode_kv_tokens = other.num_kv_blocks * other.block_size * other.data_parallel_size
+            replicas += plan.decode.replicas
+            kv_tokens = (kv_tokens * plan.replicas + decode_kv_tokens * plan.decode.replicas) / replicas
         if record.measuring and record.warmup_s > 0.0:
             totals, seconds = record.totals.since(record.opened), outcome.end_s - record.warmup_s
         else:  # no warm-up, or the load ran out before it was over
             totals, seconds = record.totals.copy(), outcome.end_s
         tiers = plan.host is not None or plan.remote is not None
-        return cls(totals, max(0.0, seconds), outcome.unfinished, plan.replicas, gpus, kv_tokens, tiers)
+        return cls(totals, max(0.0, seconds), outcome.unfinished, replicas, gpus, kv_tokens, tiers)
 
     @property
     def ended(self) -> int:

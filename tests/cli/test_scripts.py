@@ -14,6 +14,7 @@ QUICK = {
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
     "speculation_break_even": ["--concurrency", "16,512", "--drafts", "5", "--replications", "2"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
+    "prefill_decode_ratio": ["--gpus", "16", "--tolerance-frac", "0.5", "--replications", "1", "--horizon-s", "90"],
 }
 
 

@@ -26,6 +26,7 @@ COUNTS_AND_PURE = {
     "decode_context_parallel_size", "prefill_context_parallel_size", "rank_correlation", "output_scale", "time_warp",
     "pue", "range_ratio", "jump_probabilities", "probabilities", "weights", "tokens", "num_speculative_tokens",
     "acceptance_length", "duplicate_largest", "max_in_flight", "requests", "priority", "scale",
+    "num_reserved_decode_tokens",
 }  # fmt: skip
 
 
