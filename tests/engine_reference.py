@@ -162,6 +162,10 @@ class Reference:
             for rank in self.ranks:
                 self.form(rank, now)
             if not any(job.chunk or job.state == "decode" for job in self.everybody()):
+                if any(rank.preempted_at == self.decode_steps for rank in self.ranks):
+                    for rank in self.ranks:
+                        rank.preempted_at = -1  # nothing to compute, so the engine schedules once more at once
+                    continue
                 now = self.idle(jobs[0].arrival_s if jobs else inf)
                 self.empty_at(now)
                 continue
@@ -208,6 +212,8 @@ class Reference:
             lanes = range(self.limits.pipeline_parallel_size)
             job.lane = min(lanes, key=lambda lane: sum(len(rank.members(lane, s)) for s in ("decode", "prefill")))
             job.state = "prefill"
+            rank.running.remove(job)
+            rank.running.append(job)  # scheduled anew, behind those that run
             self.enters(job)
             if job.stored == job.target:
                 self.join(job)
@@ -495,7 +501,7 @@ class Reference:
 
     def more_blocks(self, job: Job, chunk: int) -> int:
         """Blocks that a prompt lacks for a chunk after those it has been given in this round."""
-        return self.blocks_of(job.stored + job.chunk + chunk) - job.blocks
+        return max(0, self.blocks_of(job.stored + job.chunk + chunk) - job.blocks)
 
     def blocks_of(self, tokens: int) -> int:
         """Blocks for these tokens and the drafts behind them."""

@@ -58,7 +58,8 @@ class Rank:
     Attributes
     ----------
     waiting : requests not running, head first.
-    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set).
+    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set); a transfer that is over
+        makes its request the newest.
     prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
@@ -418,10 +419,17 @@ class Rank:
             self.cache.make_room(self.blocks.growth())  # what the transfer will overwrite goes out before it
         source.start(request, fetch, partial(wake, self, request, request.epoch))
 
-    def rest(self) -> None:
-        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has."""
+    def rest(self, step: int) -> bool:
+        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has.
+
+        Returns
+        -------
+        Whether somebody waits here only because of a preemption in this batch; the next one forms at the same step
+        index.
+        """
         assert not self.load or any(r.state is State.FETCH for r in self.running), "requests here, but nothing runs"
-        self._preempted_step = -1  # the next batch forms at the same step index
+        put_back, self._preempted_step = self._preempted_step == step, -1
+        return put_back
 
     def land(self, request: Request, step: int) -> Lane:
         """The transfer of a request is over: its tokens are there from `step` on; returns the lane that it joins."""
@@ -435,6 +443,8 @@ class Rank:
         if self.cache is not None:
             self.store(request, step)
         lane = request.lane = min(self.lanes, key=fewest_requests)
+        del self.running[request]
+        self.running[request] = None  # scheduled anew, behind those that run, as its prompt is
         if request.computed_tokens < request.target_tokens:
             request.state = State.PREFILL
             request.fetch = None
@@ -454,9 +464,10 @@ class Rank:
         )
 
     def blocks_for(self, request: Request, tokens: int) -> int:
-        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
+        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary; none once it fetched."""
         blocks = self.blocks
-        return -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
+        held = -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size)
+        return max(0, held - request.blocks)
 
     def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""

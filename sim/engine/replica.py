@@ -467,8 +467,9 @@ class Replica:
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            for rank in self.ranks:
-                rank.rest()
+            if any([rank.rest(step) for rank in self.ranks]):  # noqa: C419 - all of them rest
+                self._plan(now)  # nothing to compute: the scheduler runs again at once, as vLLM's loop does
+                return
             self._stepping = False
             return
         if prefilling and self._stall is not None:
