@@ -212,8 +212,6 @@ class Reference:
             lanes = range(self.limits.pipeline_parallel_size)
             job.lane = min(lanes, key=lambda lane: sum(len(rank.members(lane, s)) for s in ("decode", "prefill")))
             job.state = "prefill"
-            rank.running.remove(job)
-            rank.running.append(job)  # scheduled anew, behind those that run
             self.enters(job)
             if job.stored == job.target:
                 self.join(job)

@@ -54,7 +54,7 @@ class Chunks:
                 chunk = min(left, lane.budget_tokens)
                 need = rank.make_room(request, taken + chunk, step, now_s)
                 if request.state is not State.PREFILL:
-                    return  # it was the newest itself
+                    break  # it was the newest itself; older ones whose transfer is over may stand behind it
                 lane.earlier[request] = taken
                 rank.chunk(lane, request, chunk, need)
                 taken, left = taken + chunk, left - chunk

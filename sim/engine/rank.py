@@ -58,8 +58,7 @@ class Rank:
     Attributes
     ----------
     waiting : requests not running, head first.
-    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set); a transfer that is over
-        makes its request the newest.
+    running : requests fetching, prefilling or decoding, oldest first (an insertion-ordered set).
     prefills : running requests whose prompt is not yet computed.
     load : requests waiting or running; what the balancing of ranks looks at.
     safe_until : first step for which KV growth must be looked at again.
@@ -269,7 +268,7 @@ class Rank:
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
             need = self.make_room(request, chunk, step, now_s)
             if request.state is not State.PREFILL:
-                return  # it was the newest itself
+                continue  # it was the newest itself; older ones whose transfer is over may stand behind it
             self.chunk(lane, request, chunk, need)
 
     def make_room(self, request: Request, tokens: int, step: int, now_s: float) -> int:
@@ -443,8 +442,6 @@ class Rank:
         if self.cache is not None:
             self.store(request, step)
         lane = request.lane = min(self.lanes, key=fewest_requests)
-        del self.running[request]
-        self.running[request] = None  # scheduled anew, behind those that run, as its prompt is
         if request.computed_tokens < request.target_tokens:
             request.state = State.PREFILL
             request.fetch = None
