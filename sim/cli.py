@@ -178,6 +178,31 @@ def validate(
 
 
 @app.command()
+def calibrate(
+    points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
+    out: Annotated[Path, typer.Option(help="Calibration file to write; a scenario names it.")] = Path(
+        "runs/calibration.csv"
+    ),
+    workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit the constants of engines on measured points, and write them with their intervals."""
+    from datetime import UTC, datetime
+
+    from sim.report.calibrate_text import calibrate_text
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.study.calibrate.calibrate import calibrate as fit
+    from sim.study.calibrate.calibrate import write_rows
+
+    with progress_bar("calibrate") as progress:
+        found = fit(points, workers=workers, progress=progress)
+    write_rows(out, found, f"sim calibrate on {points.name}", datetime.now(UTC).strftime("%Y-%m"))
+    data = [{slot: getattr(constant, slot) for slot in constant.__slots__} for constant in found]
+    _print(to_json({"out": str(out), "constants": data}) if as_json else calibrate_text(found, out))
+
+
+@app.command()
 def catalog(
     area: Annotated[
         str,

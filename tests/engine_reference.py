@@ -44,7 +44,6 @@ class Job:
     joined: int = 0
     priority: int = 0
     ticket: int = 0
-    entered: int = 0
     fetch: tuple[int, int] = (0, 0)
     lands_s: float = -1.0
 
@@ -118,7 +117,6 @@ class Reference:
     evicted_blocks: int = 0
     joins: int = 0
     tickets: int = 0
-    entries: int = 0
     decode_steps: int = 0
 
     bubble_s: float = 0.0
@@ -212,14 +210,8 @@ class Reference:
             lanes = range(self.limits.pipeline_parallel_size)
             job.lane = min(lanes, key=lambda lane: sum(len(rank.members(lane, s)) for s in ("decode", "prefill")))
             job.state = "prefill"
-            self.enters(job)
             if job.stored == job.target:
                 self.join(job)
-
-    def enters(self, job: Job) -> None:
-        """Its prompt is under way from now on, after all others."""
-        self.entries += 1
-        job.entered = self.entries
 
     def join(self, job: Job) -> None:
         job.state, job.stored_at_join, job.steps = "decode", job.stored, 0
@@ -330,7 +322,7 @@ class Reference:
         budget = [self.limits.max_num_batched_tokens for _ in lanes]
         if self.limits.enable_mixed_chunk:
             budget = [tokens - width * len(rank.members(lane, "decode")) for lane, tokens in enumerate(budget)]
-        for job in sorted((job for job in rank.running if job.state == "prefill"), key=lambda job: job.entered):
+        for job in [job for job in rank.running if job.state == "prefill"]:
             for lane in lanes:
                 chunk = min(job.target - job.stored - job.chunk, budget[lane])
                 if chunk <= 0 or job not in rank.running:
@@ -368,7 +360,7 @@ class Reference:
             if job.target - stored > budget[lane]:
                 first = next(lane for lane in lanes if budget[lane] > 0)
             fetch = (0, 0) if rank.tiers is None else rank.tiers.find(job, len(found), self.sought(job), self.now)
-            chunk = job.target - stored if any(fetch) else min(job.target - stored, budget[first])
+            chunk = min(job.target - stored, budget[first]) if rank.tiers is None else job.target - stored
             short = self.short_tokens(rank, job, found, chunk) if rank.running else 0.0
             if short > 0.0:
                 went = self.displaced(rank, job, short, budget)
@@ -400,7 +392,6 @@ class Reference:
             return
         if tiers is not None:
             tiers.forget(job)
-        self.enters(job)
         for lane in self.stages[first:]:
             chunk = min(job.target - job.stored - job.chunk, budget[lane])
             if chunk > 0:

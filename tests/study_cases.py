@@ -8,12 +8,21 @@ from typing import Any
 import sim
 from sim.study.result import Result
 
+KERNELS_ALONE = {
+    "prefill_overhead_ms": 0.0,
+    "sequence_overhead_us": 0.0,
+    "response_latency_ms": 0.0,
+    "decode_time_factor": 1.0,
+    "prefill_time_factor": 1.0,
+    "expert_decode_time_factor": 1.0,
+    "expert_prefill_time_factor": 1.0,
+}
 TINY: dict[str, Any] = {
     "model": {"name": "mixtral-8x7b", "weights": "bf16"},
     "hardware": {"gpu": "h100-sxm-80gb"},
     "deployment": {
         "layout": {"tensor_parallel_size": 8},
-        "engine": {"max_num_seqs": 4, "max_num_batched_tokens": 2048, "kv_cache_dtype": "bf16"},
+        "engine": {"max_num_seqs": 4, "max_num_batched_tokens": 2048, "kv_cache_dtype": "bf16", **KERNELS_ALONE},
     },
     "workload": {
         "arrivals": {"process": "deterministic", "rate_rps": 2.0},

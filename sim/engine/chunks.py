@@ -41,6 +41,12 @@ class Chunks:
         self.under_way.pop(request, None)
         self.under_way[request] = None
 
+    def sort(self, running: dict[Request, None]) -> None:
+        """Put prompts in order of admission, after one whose KV has come had been admitted before others."""
+        waiting = [request for request in running if request in self.under_way]
+        stopped = [request for request in self.under_way if request not in running]
+        self.under_way = dict.fromkeys([*waiting, *stopped])
+
     def proceed(self, rank: Rank, step: int, now_s: float) -> None:
         """Give the budgets of the round to prompts under way; KV that is short preempts the newest request."""
         for request in tuple(self.under_way):

@@ -320,10 +320,12 @@ class Rank:
                 begins = chunks.first_lane(lane, chunk)
             chunk = min(chunk, begins.budget_tokens)
             need = -(-(chunk + ahead) // blocks.block_size)  # what it finds ends with a block
-            whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found if reserve else need
+            whole = need
+            if reserve or source is not None:  # what others put into a pool must not let in who was kept out
+                whole = -(-(request.target_tokens + ahead) // blocks.block_size) - found
             if running and not self._fits(request, whole - room, found, idle, now_s):
                 return
-            room -= whole
+            room -= whole if reserve else need
             self._enter(request, lane, found, now_s)
             self.chunk(begins, request, chunk, need)
             if chunks is not None:
@@ -446,9 +448,13 @@ class Rank:
             request.state = State.PREFILL
             request.fetch = None
             lane.prefilling.append(request)
+            if len(lane.prefilling) > 1:  # oldest first, and it may have been admitted before the others
+                place = {running: index for index, running in enumerate(self.running)}
+                lane.prefilling.sort(key=place.__getitem__)
             self.prefills += 1
             if self._chunks is not None:
                 self._chunks.add(request)
+                self._chunks.sort(self.running)
         return lane
 
     def _promised_blocks(self) -> int:
@@ -463,8 +469,8 @@ class Rank:
     def blocks_for(self, request: Request, tokens: int) -> int:
         """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary; none once it fetched."""
         blocks = self.blocks
-        held = -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size)
-        return max(0, held - request.blocks)
+        need = -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
+        return max(0, need)  # who has fetched holds all blocks of its prompt
 
     def chunk(self, lane: Lane, request: Request, chunk: int, need: int) -> None:
         """Compute `chunk` tokens of a prompt in a lane, with `need` blocks more."""

@@ -59,6 +59,8 @@ class EngineSection(Section):
     """Longest request (input plus output tokens); without it, what the model admits."""
     runtime_reserve_gib: Annotated[float, Field(strict=True, ge=0.0, le=1000.0)] | None = None
     """Memory per GPU for activations, graphs and buffers; without it, the engine's default for the layout."""
+    calibration: Annotated[str, Field(min_length=1)] | None = None
+    """File of `sim calibrate` with engine constants measured elsewhere; keys given here go before it."""
     host_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None
     """Host time per step that no kernel covers; without it, the engine's default."""
     prefill_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None

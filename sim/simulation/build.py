@@ -10,7 +10,7 @@ from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
 from sim.simulation.engine import kv_cache_dtype, node_of
-from sim.simulation.engine_constants import constant, engine_constants
+from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
 from sim.simulation.faults import fault_plan
 from sim.simulation.memory import Planned, plan
@@ -73,12 +73,17 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         weights=planned.memory.weights,
         kv_cache_dtype=kv_cache_dtype(scenario, planned.spec),
         imbalance=expert_load(scenario, planned.spec),
-        host_overhead_s=None if engine.host_overhead_ms is None else engine.host_overhead_ms * MILLISECOND,
+        host_overhead_s=constant(scenario, "host_overhead_ms") * MILLISECOND if _host_is_given(scenario) else None,
         num_speculative_tokens=engine.num_speculative_tokens,
         deepep_mode=engine.deepep_mode,
         dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
         two_batch_overlap=engine.enable_two_batch_overlap,
     )
+
+
+def _host_is_given(scenario: Scenario) -> bool:
+    """Whether host time comes from the scenario or its calibration file, not from the catalog."""
+    return scenario.deployment.engine.host_overhead_ms is not None or "host_overhead_ms" in calibration(scenario)
 
 
 def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sim.catalog.tables import number
+import csv
+from pathlib import Path
+
+from sim.catalog.tables import HEADER, number
+from sim.errors import ScenarioError
 from sim.scenario.scenario import Scenario
 from sim.steptime.served import EngineConstants
 from sim.units import MICROSECOND, MILLISECOND
@@ -23,7 +27,52 @@ def constant(scenario: Scenario, name: str) -> float:
     """One of `CONSTANTS`, in the unit of its name."""
     engine = scenario.deployment.engine
     chosen = getattr(engine, name)
-    return number("engines", engine.name, name) if chosen is None else float(chosen)
+    if chosen is not None:
+        return float(chosen)
+    measured = calibration(scenario)
+    return measured[name] if name in measured else number("engines", engine.name, name)
+
+
+def calibration(scenario: Scenario) -> dict[str, float]:
+    """Constants of the scenario's engine in the calibration file that it names; empty without one.
+
+    Raises
+    ------
+    ScenarioError : the file is not there, is none of `sim calibrate`, or says nothing about the engine.
+    """
+    engine = scenario.deployment.engine
+    if engine.calibration is None:
+        return {}
+    path = scenario.locate(engine.calibration)
+    problem = ""
+    found = None
+    if not path.is_file():
+        problem = "there is no file of that name"
+    elif (found := _rows(path, engine.name)) is None:
+        problem = "is no calibration file"
+    elif not found:
+        problem = f"says nothing about {engine.name}"
+    if problem or found is None:
+        raise ScenarioError(
+            problem,
+            key="deployment.engine.calibration",
+            value=engine.calibration,
+            valid=f"a CSV with the columns {', '.join(HEADER)}",
+            file=scenario.file,
+        )
+    return found
+
+
+def _rows(path: Path, engine: str) -> dict[str, float] | None:
+    """Constants of an engine in a file; None if it is no calibration file."""
+    try:
+        reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        if tuple(reader.fieldnames or ()) != HEADER:
+            return None
+        rows = [row for row in reader if row["subject"] == engine and row["parameter"] in CONSTANTS]
+        return {row["parameter"]: float(row["value"]) for row in rows}
+    except (OSError, UnicodeDecodeError, ValueError, TypeError):
+        return None
 
 
 def engine_constants(scenario: Scenario) -> EngineConstants:

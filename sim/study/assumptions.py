@@ -10,6 +10,7 @@ from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of
+from sim.simulation.engine_constants import CONSTANTS
 from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.tiers import unused_rows
 from sim.simulation.workload_facts import workload_facts
@@ -60,12 +61,12 @@ def _rows(
 def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     """Defaults of the engine that the scenario leaves open."""
     engine, layout = scenario.deployment.engine, scenario.deployment.layout
-    wide = layout.enable_expert_parallel and layout.data_parallel_size > 1
+    wide = layout.data_parallel_size > 1
     open_keys = {
         "kv_cache_dtype": engine.kv_cache_dtype == "auto",
         "indexer_policy": engine.indexer_policy == "auto",
         "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib": engine.runtime_reserve_gib is None,
-        "host_overhead_ms": engine.host_overhead_ms is None,
+        **{name: getattr(engine, name) is None for name in CONSTANTS},
         "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))

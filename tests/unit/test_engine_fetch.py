@@ -149,3 +149,11 @@ def test_fetched_blocks_are_found_by_others() -> None:
 
     assert ttfts(outcome) == [11.0, 1.0]
     assert outcome.record.totals.cached_prompt_tokens == outcome.record.totals.fetched_tokens == 100
+
+
+def test_a_request_keeps_the_blocks_that_it_took_for_its_prompt() -> None:
+    """Its rest is computed in three chunks; another microbatch has no use of blocks that it has not filled yet."""
+    limits = replace(PLAIN, num_kv_blocks=31, pipeline_parallel_size=2)
+    outcome = run([RequestDraw(0.0, 300, 1), RequestDraw(5.5, 20, 1)], 50, limits)
+
+    assert ttfts(outcome) == [8.0, 3.5]  # fetched at 5 s, three steps; then the other one has its two blocks

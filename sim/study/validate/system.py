@@ -146,14 +146,15 @@ def _layout(point: MeasuredPoint, gpus: int) -> dict[str, Any]:
     if gpus % (stages * ranks):
         raise NotModelledError(f"{gpus} GPUs do not divide into {stages} stages and {ranks} attention ranks")
     tensor = gpus // (stages * ranks)
-    if experts not in (1, tensor * ranks) and experts > 1 and experts < tensor * ranks:
-        raise NotModelledError(f"experts spread over {experts} of {tensor * ranks} GPUs and sliced over the rest")
-    return {
+    layout = {
         "tensor_parallel_size": tensor,
         "pipeline_parallel_size": stages,
         "data_parallel_size": ranks,
         "enable_expert_parallel": experts > 1,
     }
+    if 1 < experts < tensor * ranks:
+        layout["expert_parallel_size"] = experts
+    return layout
 
 
 def _engine(point: MeasuredPoint, engine: str, layout: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +177,8 @@ def _engine(point: MeasuredPoint, engine: str, layout: dict[str, Any]) -> dict[s
             values["gpu_memory_utilization"] = float(flags[flag])
     if flags.get("kv-cache-dtype", "").startswith("fp8"):
         values["kv_cache_dtype"] = "fp8"
+    if engine == "sglang" and ranks == int(layout["pipeline_parallel_size"]) == 1:
+        values["enable_mixed_chunk"] = "enable-mixed-chunk" in flags
     return values
 
 

@@ -1,0 +1,1 @@
+"""Engine constants fitted on measured serving points."""

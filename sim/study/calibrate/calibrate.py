@@ -1,0 +1,67 @@
+"""`sim calibrate`: fit every engine of a file of points, and write the constants as rows of the engines table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+from sim.catalog.tables import HEADER
+from sim.errors import ScenarioError
+from sim.study.calibrate.constants import CONSTANTS
+from sim.study.calibrate.fit import FittedConstant, Point, fit_engine
+from sim.study.files import write_text
+from sim.study.validate.point import read_points
+from sim.study.validate.system import NotModelledError, system_of
+from sim.study.workers import Progress
+
+DIGITS = 3
+
+
+def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None) -> list[FittedConstant]:
+    """The constants of every engine that served a point of the file.
+
+    Raises
+    ------
+    ScenarioError : the file cannot be read, or none of its points can be simulated.
+    """
+    points: list[Point] = []
+    for point in read_points(path):
+        try:
+            points.append((point, system_of(point)))
+        except NotModelledError:
+            continue
+    engines = sorted({system.family[2] for _, system in points})
+    if not engines:
+        raise ScenarioError("has no point that can be simulated", file=str(path))
+    found = []
+    for done, engine in enumerate(engines):
+        if progress is not None:
+            progress(done / len(engines))
+        found += fit_engine(engine, points, workers=workers)
+    return found
+
+
+def rows_text(found: Sequence[FittedConstant], source: str, date: str) -> str:
+    """The constants as a CSV with the columns of the catalog."""
+    units = {constant.name: (constant.unit, constant.meaning) for constant in CONSTANTS}
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(HEADER)
+    for constant in found:
+        unit, meaning = units[constant.name]
+        figures = [f"{figure:.{DIGITS}g}" for figure in (constant.value, constant.low, constant.high)]
+        place = [constant.engine, constant.name, figures[0], unit, *figures[1:]]
+        writer.writerow([*place, source, date, "measured", meaning])
+    return stream.getvalue()
+
+
+def write_rows(path: Path, found: Sequence[FittedConstant], source: str, date: str) -> None:
+    """Write `rows_text` into a file.
+
+    Raises
+    ------
+    RunDirectoryError : it cannot be written.
+    """
+    write_text(path, rows_text(found, source, date))
