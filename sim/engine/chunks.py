@@ -60,7 +60,7 @@ class Chunks:
                 chunk = min(left, lane.budget_tokens)
                 need = rank.make_room(request, taken + chunk, step, now_s)
                 if request.state is not State.PREFILL:
-                    break  # it was the newest itself; older ones whose transfer is over may stand behind it
+                    return  # it was the newest itself
                 lane.earlier[request] = taken
                 rank.chunk(lane, request, chunk, need)
                 taken, left = taken + chunk, left - chunk

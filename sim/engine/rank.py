@@ -268,7 +268,7 @@ class Rank:
             chunk = min(request.target_tokens - request.computed_tokens, lane.budget_tokens)
             need = self.make_room(request, chunk, step, now_s)
             if request.state is not State.PREFILL:
-                continue  # it was the newest itself; older ones whose transfer is over may stand behind it
+                return  # it was the newest itself
             self.chunk(lane, request, chunk, need)
 
     def make_room(self, request: Request, tokens: int, step: int, now_s: float) -> int:
@@ -425,8 +425,7 @@ class Rank:
 
         Returns
         -------
-        Whether somebody waits here only because of a preemption in this batch; the next one forms at the same step
-        index.
+        Whether somebody was put back in this batch, and may wait for that alone; the next one forms at the same step.
         """
         assert not self.load or any(r.state is State.FETCH for r in self.running), "requests here, but nothing runs"
         put_back, self._preempted_step = self._preempted_step == step, -1
@@ -467,7 +466,7 @@ class Rank:
         )
 
     def blocks_for(self, request: Request, tokens: int) -> int:
-        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary; none once it fetched."""
+        """Blocks that a prompt still takes for its next `tokens`, counted from the last boundary."""
         blocks = self.blocks
         need = -(-(request.computed_tokens + tokens + blocks.lookahead_tokens) // blocks.block_size) - request.blocks
         return max(0, need)  # who has fetched holds all blocks of its prompt
