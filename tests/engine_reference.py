@@ -160,6 +160,10 @@ class Reference:
             for rank in self.ranks:
                 self.form(rank, now)
             if not any(job.chunk or job.state == "decode" for job in self.everybody()):
+                if any(rank.preempted_at == self.decode_steps for rank in self.ranks):
+                    for rank in self.ranks:
+                        rank.preempted_at = -1  # nothing to compute, so the engine schedules once more at once
+                    continue
                 now = self.idle(jobs[0].arrival_s if jobs else inf)
                 self.empty_at(now)
                 continue

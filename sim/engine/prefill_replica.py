@@ -48,9 +48,10 @@ class PrefillRank(Rank):
 
     __slots__ = ()
 
-    def rest(self) -> None:
-        """No step is under way."""
-        self._preempted_step = -1  # the next batch forms at the same step index
+    def rest(self, step: int) -> bool:
+        """No step is under way; returns whether somebody was put back in this batch."""
+        put_back, self._preempted_step = self._preempted_step == step, -1
+        return put_back
 
 
 class PrefillReplica(Replica):
@@ -140,10 +141,11 @@ class PrefillReplica(Replica):
         super()._begin(now)
         self._stalled = False
 
-    def _rest(self) -> None:
-        self._stalled = any(rank.waiting for rank in self.ranks)
-        assert self.holds or not self._stalled, "requests wait for blocks that nobody will give back"
-        super()._rest()
+    def _rest(self, now: float) -> None:
+        super()._rest(now)
+        if not self._stepping:
+            self._stalled = any(rank.waiting for rank in self.ranks)
+            assert self.holds or not self._stalled, "requests wait for blocks that nobody will give back"
 
     def _idle(self, now: float) -> None:
         """Book a rest up to now, and whether requests wait for room meanwhile."""

@@ -397,10 +397,16 @@ class Rank(Holdings):
             self.cache.make_room(self.blocks.growth())  # what the transfer will overwrite goes out before it
         source.start(request, fetch, partial(wake, self, request, request.epoch))
 
-    def rest(self) -> None:
-        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has."""
+    def rest(self, step: int) -> bool:
+        """No step is under way: everybody who is here waits for a transfer, or for room that a fetching one has.
+
+        Returns
+        -------
+        Whether somebody was put back in this batch, and may wait for that alone; the next one forms at the same step.
+        """
         assert not self.load or any(r.state is State.FETCH for r in self.running), "requests here, but nothing runs"
-        self._preempted_step = -1  # the next batch forms at the same step index
+        put_back, self._preempted_step = self._preempted_step == step, -1
+        return put_back
 
     def land(self, request: Request, step: int) -> Lane:
         """The transfer of a request is over: its tokens are there from `step` on; returns the lane that it joins."""

@@ -411,7 +411,7 @@ class Replica(Books):
         prefilling = self._prefilling = chunk_tokens > 0
         self._chunk_tokens = chunk_tokens
         if total_tokens == 0:
-            self._rest()
+            self._rest(now)
             return
         if prefilling and self._stall is not None:
             self._stall.begins(now)
@@ -426,11 +426,13 @@ class Replica(Books):
         self._planned = steps
         self._alarm.set(now + duration_s)
 
-    def _rest(self) -> None:
-        """Nothing is left to compute."""
-        for rank in self.ranks:
-            rank.rest()
-        self._stepping = False
+    def _rest(self, now: float) -> None:
+        """Nobody computes; who was put back in this batch must not wait for a transfer because of that."""
+        put_back = [rank.rest(self.step) for rank in self.ranks]
+        if any(put_back):
+            self._plan(now)  # the scheduler runs again at once, as vLLM's loop does after an empty batch
+        else:
+            self._stepping = False
 
     def _seconds(self, slowest_s: float, total_tokens: int, most_tokens: int) -> float:
         """Duration of the step being planned, whose slowest lane takes `slowest_s`."""

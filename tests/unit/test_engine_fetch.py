@@ -152,8 +152,23 @@ def test_fetched_blocks_are_found_by_others() -> None:
 
 
 def test_a_request_keeps_the_blocks_that_it_took_for_its_prompt() -> None:
-    """Its rest is computed in three chunks; another microbatch has no use of blocks that it has not filled yet."""
+    """Its rest is computed in three chunks, two of them in one round; nobody else has use of blocks it has yet to fill."""
     limits = replace(PLAIN, num_kv_blocks=31, pipeline_parallel_size=2)
     outcome = run([RequestDraw(0.0, 300, 1), RequestDraw(5.5, 20, 1)], 50, limits)
 
-    assert ttfts(outcome) == [8.0, 3.5]  # fetched at 5 s, three steps; then the other one has its two blocks
+    assert ttfts(outcome) == [7.0, 2.0]  # fetched at 5 s, two rounds; then the other one, whose first stage was free
+
+
+def test_nobody_waits_for_a_transfer_because_of_who_was_put_back_beside_it() -> None:
+    """One outgrows the pool at 7 s, while 50 tokens of another come until 50 s: a short prompt has its room at once.
+
+    That was kept out since 2.5 s. The one put back needs four blocks, and has them when the first one leaves at 51 s.
+    """
+    limits = replace(PLAIN, num_kv_blocks=9, scheduling_policy="shortest_prefill")
+    draws = [RequestDraw(0.0, 60, 1), RequestDraw(1.0, 25, 10), RequestDraw(2.5, 20, 1)]
+    outcome = run(draws, 50, limits, 1.0)
+    assert outcome.record.rows is not None
+
+    assert outcome.record.totals.preemptions == 1
+    assert ttfts(outcome) == [51.0, 1.0, 5.5]
+    assert [round(row[5], 6) for row in sorted(outcome.record.rows)] == [51.0, 54.0, 5.5]
