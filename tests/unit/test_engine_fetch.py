@@ -152,7 +152,7 @@ def test_fetched_blocks_are_found_by_others() -> None:
 
 
 def test_a_request_keeps_the_blocks_that_it_took_for_its_prompt() -> None:
-    """Its rest is computed in three chunks, two of them in one round; nobody else has use of blocks it has yet to fill."""
+    """Its rest is computed in three chunks, two in one round; its blocks, though empty yet, are not for others."""
     limits = replace(PLAIN, num_kv_blocks=31, pipeline_parallel_size=2)
     outcome = run([RequestDraw(0.0, 300, 1), RequestDraw(5.5, 20, 1)], 50, limits)
 
