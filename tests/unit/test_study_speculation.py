@@ -42,7 +42,7 @@ def test_no_break_even_where_the_gain_keeps_its_sign() -> None:
 
 @pytest.fixture
 def tiny(root: Path) -> Any:
-    changes = {"run.replications": 2, "deployment.engine.max_num_seqs": 8}
+    changes = {"run.replications": 2, "deployment.engine.max_num_seqs": 8, "deployment.engine.response_latency_ms": 0.0}
     constant = {"law": "constant", "tokens": 50}
     lengths = {"workload.input_tokens": constant, "workload.output_tokens": constant}
     return sim.load(root / "scenarios" / "glm52_mtp_8xh200.yaml").with_(changes | lengths)
@@ -54,7 +54,7 @@ def test_constant_requests_gain_what_the_law_says(tiny: Any) -> None:
     (only,) = found.points
 
     def seconds(drafts: int) -> float:
-        law = sim.check(tiny.with_({"deployment.engine.num_speculative_tokens": drafts} | auto(drafts))).built.law
+        law = sim.check(tiny.with_({"deployment.engine.num_speculative_tokens": drafts} | auto(drafts))).built.served
         length = float(found.acceptance_length) if drafts else 1.0
         steps = -(-49 // length)
         total = law.mixed_s(0, 0, 0, any_above=False, prefills=((50, 0),)) + law.shared_s(50, 50, prefill=True)
