@@ -87,6 +87,12 @@ def runtime_reserve_gib(scenario: Scenario) -> float:
     chosen = scenario.deployment.engine.runtime_reserve_gib
     if chosen is not None:
         return chosen
-    wide = scenario.deployment.layout.data_parallel_size > 1
-    key = "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib"
-    return number("engines", scenario.deployment.engine.name, key)
+    return number("engines", scenario.deployment.engine.name, reserve_key(scenario))
+
+
+def reserve_key(scenario: Scenario) -> str:
+    """Row of the engines table with the memory that the layout's buffers take."""
+    layout = scenario.deployment.layout
+    if layout.data_parallel_size == 1:
+        return "runtime_reserve_gib"
+    return "runtime_reserve_wide_ep_gib" if layout.enable_expert_parallel else "runtime_reserve_dp_attention_gib"

@@ -15,7 +15,8 @@ def memory_fraction(scenario: Scenario) -> float:
     SGLang leaves out what it expects to need for activations (by the prompt tokens of a step), graphs (by their
     largest batch), the size of the group, and data-parallel attention; vLLM and TensorRT-LLM take a fixed share.
 
-    Checked: SGLang on 8 x H200 with TP8 leaves 14.8 GiB, with data-parallel attention over 8 ranks 32.8 GiB.
+    Checked: SGLang on 8 x H200 with TP8 leaves 14.5 GiB, with data-parallel attention over 8 ranks
+    and chunks of 1,024 tokens each 32.5 GiB.
     """
     engine = scenario.deployment.engine
     if engine.gpu_memory_utilization is not None:
@@ -37,7 +38,8 @@ def _reserved_mib(scenario: Scenario) -> float:
     wide = layout.tensor_parallel_size * ranks >= fact("graph_wide_from_gpus")
     graph_batch = fact("graph_max_sequences_wide" if wide else "graph_max_sequences")
     mib = fact(f"{_RESERVED}_base")
-    chunk = max(float(engine.max_num_batched_tokens), fact("auto_least_chunk_tokens"))
+    # SGLang sizes this by the chunk of all ranks, before it divides it among them.
+    chunk = max(float(engine.max_num_batched_tokens * ranks), fact("auto_least_chunk_tokens"))
     mib += chunk * fact(f"{_RESERVED}_per_chunk_token")
     mib += graph_batch * fact(f"{_RESERVED}_per_graph_sequence")
     mib += gpus * fact(f"{_RESERVED}_per_gpu")

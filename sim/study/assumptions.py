@@ -10,7 +10,7 @@ from sim.scenario.disaggregation import DisaggregationSection
 from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
-from sim.simulation.engine import node_of
+from sim.simulation.engine import node_of, reserve_key
 from sim.simulation.engine_constants import CONSTANTS
 from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.roles import roles_of
@@ -66,12 +66,11 @@ def _rows(
 
 def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     """Defaults of the engine that the scenario leaves open."""
-    engine, layout = scenario.deployment.engine, scenario.deployment.layout
-    wide = layout.data_parallel_size > 1
+    engine = scenario.deployment.engine
     open_keys = {
         "kv_cache_dtype": engine.kv_cache_dtype == "auto",
         "indexer_policy": engine.indexer_policy == "auto",
-        "runtime_reserve_wide_ep_gib" if wide else "runtime_reserve_gib": engine.runtime_reserve_gib is None,
+        reserve_key(scenario): engine.runtime_reserve_gib is None,
         **{name: getattr(engine, name) is None for name in CONSTANTS},
         "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
