@@ -47,6 +47,7 @@ class ServedStepLaw:
         self.constants = constants
         self.attention_cap_tokens = kernels.attention_cap_tokens
         self._decode: dict[int, DecodeCoefficients] = {}
+        self._kernel_decode: dict[int, DecodeCoefficients] = {}
 
     def decode(self, seqs: int) -> DecodeCoefficients:
         """Coefficients of a lane that decodes `seqs` >= 1 sequences."""
@@ -71,7 +72,8 @@ class ServedStepLaw:
         constants = self.constants
         decode_s = scaled_s = 0.0
         if seqs:
-            c = self.kernels.decode(seqs)
+            found = self._kernel_decode.get(seqs)
+            c = self._kernel_decode[seqs] = self.kernels.decode(seqs) if found is None else found
             decode_s = c.base_s + c.context_s * context_tokens + c.capped_s * capped_tokens
             if any_above:
                 decode_s += c.above_s
