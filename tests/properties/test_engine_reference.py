@@ -94,21 +94,21 @@ def test_agrees_with_speculative_decoding_and_prefix_caching(case: Case) -> None
 
 
 @given(cases(flavours=True, tight=True))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_agrees_under_the_rules_of_every_engine(case: Case) -> None:
     """The same for vLLM, SGLang and TensorRT-LLM, with classes of priority, displacement and watermark."""
     assert_agrees(case)
 
 
 @given(cases(flavours=True, caching=True))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_agrees_under_the_rules_of_every_engine_in_a_roomy_pool(case: Case) -> None:
     """The same with prefix caching, where admission rules bind before the pool does."""
     assert_agrees(case)
 
 
 @given(cases(flavours=True, caching=True, tight=True))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_agrees_under_the_rules_of_every_engine_with_prefix_caching(case: Case) -> None:
     """The same where the cache fights for room."""
     assert_agrees(case)
@@ -146,4 +146,15 @@ def test_agrees_with_the_plain_simulator_at_length(roomy: Case, tight: Case, cac
 def test_agrees_with_speculative_decoding_at_length(roomy: Case, tight: Case, both: Case) -> None:
     """Speculative decoding over many more clusters."""
     for case in (roomy, tight, both):
+        assert_agrees(case)
+
+
+@pytest.mark.long
+@given(
+    cases(flavours=True, tight=True), cases(flavours=True, caching=True), cases(flavours=True, caching=True, tight=True)
+)
+@settings(max_examples=1000)
+def test_agrees_under_the_rules_of_every_engine_at_length(tight: Case, cached: Case, both: Case) -> None:
+    """Every engine's rules over many more clusters."""
+    for case in (tight, cached, both):
         assert_agrees(case)

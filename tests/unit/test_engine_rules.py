@@ -239,3 +239,16 @@ def test_the_heap_keeps_the_order_of_a_scan() -> None:
         out.append(line.head())
         line.remove(line.head())
     assert out == [back, third, first]
+
+
+def test_without_mixed_chunks_prompts_make_decodes_wait() -> None:
+    """A prompt of 250 tokens takes three steps in which the first request puts out nothing: one gap of four seconds."""
+    requests: list[tuple[float, int, int]] = [(0.0, 10, 6), (1.5, 250, 3)]
+    roomy: dict[str, object] = {"num_kv_blocks": 100, "scheduler": "sglang"}
+    mixed, apart = run([*requests], **roomy), run([*requests], enable_mixed_chunk=False, **roomy)
+
+    assert latencies(mixed) == [(1.0, 6.0), (3.5, 5.5)]  # 99 prompt tokens beside the decode: 99, 99, 52
+    assert latencies(apart) == [(1.0, 9.0), (3.5, 5.5)]
+    gaps = apart.record.histograms["itl_s"]
+    assert (gaps.count, gaps.sum) == (7, pytest.approx(10.0))  # 1, 4, 1, 1, 1 and 1, 1
+    assert apart.record.totals.steps == 9

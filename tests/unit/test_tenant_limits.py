@@ -15,10 +15,12 @@ from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, TenantLimit
 from sim.engine.tenant_limits import Bucket
 from sim.errors import ScenarioError
+from sim.report.verdict import losses
 from sim.simulation.scheduler import tenant_limits
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
 from tests.engine_cases import Case, cases
+from tests.study_cases import POISSON, simulated
 from tests.unit.test_engine_rules import OneSecond, latencies
 
 CLIENT = ClientPolicy(max_retries=5, retry_backoff_s=2.0, retry_backoff_factor=1.0)
@@ -130,3 +132,13 @@ def test_an_entry_must_mean_something(limit: dict[str, object], words: str) -> N
     """An entry without a limit, and a burst without a rate, are refused."""
     with pytest.raises(ScenarioError, match=words):
         scenario(**limit)
+
+
+def test_throttled_attempts_are_counted_apart() -> None:
+    """A result names them where there are any, and has no such line without limits."""
+    load = {"workload.arrivals": POISSON, "run.replications": 1}
+    limited = simulated({**load, "router.tenant_limits": [{"tenant": "*", "max_concurrent_requests": 1}]})
+
+    assert limited.counts["throttled"] > 0
+    assert any("over a tenant's limit" in loss for loss in losses(limited.counts))
+    assert "throttled" not in simulated(load).counts
