@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from sim.engine.counters import Counters
 from sim.engine.pile_tally import Piles, PileTally
 from sim.engine.plan import ServiceLevel
 from sim.engine.request import Request, State
@@ -17,7 +18,7 @@ LATENCIES = ("ttft_s", "tpot_s", "e2el_s")
 
 
 @dataclass(slots=True)
-class TenantTotals:
+class TenantTotals(Counters):
     """Counters of one tenant since the start of the run, with the meanings of `sim.engine.totals.Totals`."""
 
     arrived: int = 0
@@ -28,14 +29,6 @@ class TenantTotals:
     good: int = 0
     input_tokens_completed: int = 0
     delivered_tokens: int = 0
-
-    def copy(self) -> TenantTotals:
-        """A frozen-in-time copy."""
-        return TenantTotals(*(getattr(self, field.name) for field in fields(self)))
-
-    def since(self, earlier: TenantTotals) -> TenantTotals:
-        """Counters of the window that began at `earlier`."""
-        return TenantTotals(*(getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)))
 
     @property
     def ended(self) -> int:

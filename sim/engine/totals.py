@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from sim.engine.counters import Counters
 
 
 @dataclass(slots=True)
-class Totals:
+class Totals(Counters):
     """Counters and integrals since the start of the run; a window is the difference of two copies.
 
     Attributes
@@ -98,11 +100,3 @@ class Totals:
     sequence_s: float = 0.0
     kv_token_s: float = 0.0
     waiting_s: float = 0.0
-
-    def copy(self) -> Totals:
-        """A frozen-in-time copy."""
-        return Totals(*(getattr(self, field.name) for field in fields(self)))
-
-    def since(self, earlier: Totals) -> Totals:
-        """Counters of the window that began at `earlier`."""
-        return Totals(*(getattr(self, field.name) - getattr(earlier, field.name) for field in fields(self)))
