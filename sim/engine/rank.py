@@ -174,10 +174,11 @@ class Rank(Holdings):
         assert cache is not None
         if blocks.step != step:
             blocks.advance(step)
-        growth = blocks.growth()
+        growth = blocks.phases[step % blocks.cycle_steps]
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        found = cache.match(request)[0]
+        path = request.path or cache.path(request)
+        found = cache.tree.match(path.content, (request.target_tokens - 1) // blocks.block_size)[0]
         return found if cache.lower is None else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
