@@ -177,9 +177,9 @@ class Rank(Holdings):
         growth = blocks.phases[step % blocks.cycle_steps]
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        path = request.path or cache.path(request)
-        found = cache.tree.match(path.content, (request.target_tokens - 1) // blocks.block_size)[0]
-        return found if cache.lower is None else max(found, cache.lower.known(request))
+        path, most = request.path or cache.path(request), (request.target_tokens - 1) // blocks.block_size
+        found = cache.tree.match(path.content, most)[0]
+        return found if cache.lower is None or found == most else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""
