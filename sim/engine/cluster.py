@@ -12,6 +12,7 @@ from simpy.events import URGENT
 
 from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
+from sim.engine.course import Course
 from sim.engine.decode_replica import DecodeReplica
 from sim.engine.fleet import Fleet
 from sim.engine.handover import Handover
@@ -104,6 +105,8 @@ class Cluster:
         self.env = env = Environment()
         self.plan = plan
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
+        if plan.bin_s > 0.0:
+            record.course = Course(plan.bin_s, plan.horizon_s)
         if load.tenants:
             record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s, plan.record_requests)
         self.clients = Clients(
@@ -176,9 +179,12 @@ class Cluster:
         Parameters
         ----------
         progress : called at each sample with the share of the horizon simulated.
-        samples : points of the timeline over the horizon. Nothing else depends on it.
+        samples : points of the timeline over the horizon; one per bin where the plan asks for bins. Nothing else
+            depends on it.
         """
         plan, env = self.plan, self.env
+        if plan.bin_s > 0.0:
+            samples = max(1, round(plan.horizon_s / plan.bin_s))
         horizon = Alarm(env, URGENT, StopSimulation.callback)
         horizon.set(plan.horizon_s)
         if plan.warmup_s > 0.0:
@@ -197,6 +203,8 @@ class Cluster:
 
     def _tick(self, sampler: Alarm, samples: int, progress: Callable[[float], None] | None) -> None:
         self._sample()
+        if self.record.course is not None:
+            self.record.course.mark(self.record.totals)
         taken = len(self.record.timeline)
         if progress is not None:
             progress(taken / samples)
@@ -233,6 +241,8 @@ class Cluster:
 
     def _close(self, progress: Callable[[float], None] | None) -> Outcome:
         self._sample()
+        if self.record.course is not None:
+            self.record.course.mark(self.record.totals)
         if progress is not None:
             progress(1.0)
         self._settle()

@@ -214,7 +214,8 @@ class PrefixHash:
 class ClusterPlan:
     """Everything about one run but the workload and the step law.
 
-    With a `decode` pool, `limits`, `replicas` and `nodes_per_replica` are those of the replicas that prefill.
+    With a `decode` pool, `limits`, `replicas` and `nodes_per_replica` are those of the replicas that prefill. `bin_s`
+    above zero keeps the course of the run in bins of that width, a whole number of which make the horizon.
     """
 
     limits: EngineLimits
@@ -235,6 +236,7 @@ class ClusterPlan:
     host: HostPlan | None = None
     remote: RemotePlan | None = None
     decode: DecodePool | None = None
+    bin_s: float = 0.0
 
     @property
     def longest_request_tokens(self) -> int:

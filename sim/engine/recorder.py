@@ -7,6 +7,7 @@ requests whatever became of them. Requests are measured if they arrive after the
 
 from __future__ import annotations
 
+from sim.engine.course import Course
 from sim.engine.plan import ServiceLevel
 from sim.engine.request import Request
 from sim.engine.tenant_tally import TenantTally
@@ -31,6 +32,7 @@ class Recorder:
     kv_peak_tokens : most tokens cached on one replica at a step boundary, since the warm-up.
     tenants : the same by tenant; None where the load has only one.
     timeline : (time, running, waiting, cached-token share, replicas up) samples, bounded in number.
+    course : the run in bins of time; None where none are asked for.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Recorder:
         self.opened = self.totals.copy()
         self.histograms = {name: BufferedHistogram() for name in HISTOGRAMS}
         self.tenants: TenantTally | None = None
+        self.course: Course | None = None
         self.in_system = TimeWeighted()
         self.sojourn_s = 0.0
         self.rows: list[tuple[float, ...]] | None = [] if record_requests else None
@@ -69,6 +72,8 @@ class Recorder:
         """A client sent its first attempt."""
         self.totals.arrived += 1
         self.in_system.add(now_s, 1)
+        if self.course is not None:
+            self.course.arrives(now_s)
 
     def left(self, request: Request, now_s: float) -> None:
         """A request finished, one way or another."""
@@ -129,6 +134,8 @@ class Recorder:
             totals.good += 1
             totals.good_tokens += tokens
             totals.good_input_tokens += request.input_tokens
+        if self.course is not None:
+            self.course.completes(request.arrival_s, ttft, tokens, good=good)
         if request.arrival_s < self.warmup_s:
             return
         queue = request.scheduled_s - request.arrival_s

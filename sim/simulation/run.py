@@ -33,9 +33,13 @@ def run_replication(scenario: Scenario, replication: int, progress: Callable[[fl
 def run_built(built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
     """The same for a scenario that is already built."""
     streams = Streams(seed, replication)
+    return Cluster(built.cluster, built.served, sent_by(built, streams), streams, built.decode_served).run(progress)
+
+
+def sent_by(built: Built, streams: Streams) -> Load:
+    """What the clients of one replication send."""
     workload = built.workload
-    sent = _mixed(built, workload, streams) if isinstance(workload, Mix) else load(workload, streams)
-    return Cluster(built.cluster, built.served, sent, streams, built.decode_served).run(progress)
+    return _mixed(built, workload, streams) if isinstance(workload, Mix) else load(workload, streams)
 
 
 def _mixed(built: Built, mix: Mix, streams: Streams) -> Load:

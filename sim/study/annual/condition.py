@@ -1,0 +1,108 @@
+"""The condition of each replica, and of the cluster as a whole up to what is symmetric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sim.faults.transition import Action, Transition
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Condition:
+    """What a replica is able to do.
+
+    Attributes
+    ----------
+    up : whether it computes anything; one that hangs does not.
+    pace : its steps take so many times as long.
+    missing : attention ranks it lacks.
+    """
+
+    up: bool = True
+    pace: float = 1.0
+    missing: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is as designed."""
+        return self == WHOLE
+
+    def after(self, transition: Transition) -> Condition:
+        """The condition once a transition has happened; pauses and drains change what is here, not what it can do."""
+        match transition.action:
+            case Action.HANG | Action.DOWN:
+                return LOST
+            case Action.UP:
+                return WHOLE
+            case Action.PACE:
+                return replace(self, pace=transition.value)
+            case Action.SHRINK:
+                return replace(self, missing=self.missing + len(transition.ranks))
+            case Action.GROW:
+                return replace(self, missing=self.missing - len(transition.ranks))
+            case Action.DRAIN | Action.ADMIT | Action.PAUSE:
+                return self
+
+    def lost_frac(self, ranks: int) -> float:
+        """Share of a replica's capacity that is gone, where `ranks` are complete."""
+        return 1.0 - (1.0 - self.missing / ranks) / self.pace if self.up else 1.0
+
+
+WHOLE = Condition()
+LOST = Condition(up=False)
+
+Stratum = tuple[tuple[Condition, ...], ...]
+"""Conditions of all replicas, pool by pool, those of a pool in order: replicas of one pool are alike."""
+
+
+def stratum_of(conditions: Sequence[Condition], pools: Sequence[int]) -> Stratum:
+    """Which replica it is does not matter, only how many of its pool are in which condition.
+
+    Parameters
+    ----------
+    pools : replicas of each pool; (replicas,) where all do the same.
+    """
+    found, first = [], 0
+    for size in pools:
+        found.append(tuple(sorted(conditions[first : first + size])))
+        first += size
+    return tuple(found)
+
+
+def whole_cluster(pools: Sequence[int]) -> Stratum:
+    """Nothing is wrong."""
+    return tuple((WHOLE,) * size for size in pools)
+
+
+def serves(stratum: Stratum) -> bool:
+    """Whether anybody does, in every pool."""
+    return all(any(condition.up for condition in pool) for pool in stratum)
+
+
+def opening(stratum: Stratum) -> tuple[Transition, ...]:
+    """What to do to a whole cluster at time zero to have this stratum."""
+    conditions = [condition for pool in stratum for condition in pool]
+    found = []
+    for replica, condition in enumerate(conditions):
+        if not condition.up:
+            found.append(Transition(0.0, replica, Action.DOWN, "before"))
+            continue
+        if condition.missing:
+            found.append(Transition(0.0, replica, Action.SHRINK, "before", ranks=tuple(range(condition.missing))))
+        if condition.pace != 1.0:
+            found.append(Transition(0.0, replica, Action.PACE, "before", condition.pace))
+    return tuple(found)
+
+
+def words(stratum: Stratum) -> str:
+    """Such as `1 of 2 up` or `2 of 2 up, 1 at 1.3 x step time`."""
+    parts = []
+    for pool in stratum:
+        text = f"{sum(condition.up for condition in pool)} of {len(pool)} up"
+        slow = sorted({condition.pace for condition in pool if condition.up and condition.pace != 1.0})
+        text += "".join(f", {sum(c.pace == pace for c in pool)} at {pace:g} x step time" for pace in slow)
+        missing = [condition.missing for condition in pool if condition.up and condition.missing]
+        text += "".join(f", one without {ranks} ranks" for ranks in missing)
+        parts.append(text)
+    return " / ".join(parts)

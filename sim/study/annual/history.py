@@ -1,0 +1,122 @@
+"""What years of transitions say: how long the cluster was in which stratum, and what befell one replica at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from sim.faults.transition import Action, Transition
+from sim.study.annual.condition import WHOLE, Condition, Stratum, stratum_of
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """All that happens to one replica from when it stops being whole until it is whole again.
+
+    Attributes
+    ----------
+    at_s : when it begins.
+    pool : of the replica.
+    cause : fault class or planned work behind its first transition.
+    entry : the cluster at that moment, with this replica whole.
+    steps : its transitions, at times since `at_s`.
+    """
+
+    at_s: float
+    pool: int
+    cause: str
+    entry: Stratum
+    steps: tuple[Transition, ...]
+
+    @property
+    def gaps_s(self) -> tuple[float, ...]:
+        """Seconds from each step to the next."""
+        return tuple(b.at_s - a.at_s for a, b in pairwise(self.steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A time in which no replica changes its condition.
+
+    Attributes
+    ----------
+    begin_s, end_s : from and to.
+    stratum : of the cluster.
+    causes : of the events under way, one each.
+    """
+
+    begin_s: float
+    end_s: float
+    stratum: Stratum
+    causes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Replica:
+    pool: int
+    condition: Condition = WHOLE
+    admits: bool = True
+    begun_s: float = 0.0
+    entry: Stratum = ()
+    steps: list[Transition] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.steps) and not (self.condition.whole and self.admits)
+
+
+def history(
+    transitions: Iterable[Transition], pools: Sequence[int], horizon_s: float
+) -> tuple[list[Segment], list[Event]]:
+    """Segments that fill the horizon, and events in order of their end; one under way at the horizon is left out.
+
+    A pause that stands alone is an event of its own. One that follows while its replica is not whole belongs to what
+    made it so; one that comes with the step that makes a replica whole again belongs to that.
+
+    Parameters
+    ----------
+    transitions : of all replicas, in order of time.
+    pools : replicas of each pool.
+    """
+    replicas = [_Replica(pool) for pool, size in enumerate(pools) for _ in range(size)]
+    segments: list[Segment] = []
+    events: list[Event] = []
+    since_s = 0.0
+
+    def now() -> Stratum:
+        return stratum_of([replica.condition for replica in replicas], pools)
+
+    def close(replica: _Replica) -> None:
+        if replica.steps:
+            first = replica.steps[0]
+            events.append(Event(replica.begun_s, replica.pool, first.cause, replica.entry, tuple(replica.steps)))
+            replica.steps = []
+
+    stratum = now()
+    for transition in transitions:
+        at_s = transition.at_s
+        if at_s >= horizon_s:
+            break
+        replica = replicas[transition.replica]
+        causes = tuple(other.steps[0].cause for other in replicas if other.busy)
+        if at_s > since_s:
+            segments.append(Segment(since_s, at_s, stratum, causes))
+            since_s = at_s
+        if replica.steps and not replica.busy and at_s > replica.begun_s + replica.steps[-1].at_s:
+            close(replica)  # whole since an earlier instant: that event is over
+        if not replica.steps:
+            replica.begun_s, replica.entry = at_s, stratum
+        replica.steps.append(replace(transition, at_s=at_s - replica.begun_s))
+        replica.condition = replica.condition.after(transition)
+        if transition.action is Action.DRAIN:
+            replica.admits = False
+        elif transition.action in {Action.ADMIT, Action.UP}:
+            replica.admits = True
+        stratum = now()
+    causes = tuple(replica.steps[0].cause for replica in replicas if replica.busy)
+    segments.append(Segment(since_s, horizon_s, stratum, causes))
+    for replica in replicas:
+        if not replica.busy:
+            close(replica)
+    return segments, events

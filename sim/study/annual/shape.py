@@ -1,0 +1,135 @@
+"""Events that differ in length only: what is simulated once for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import sqrt
+from typing import Final
+
+from sim.faults.transition import Action, Transition
+from sim.study.annual.condition import WHOLE, Condition, Stratum, opening, stratum_of
+from sim.study.annual.history import Event, Segment
+
+LONGEST_S: Final = 4500.0  # longest outage simulated: more than an hour, so that the worst hour is seen whole
+FEW: Final = 1.5  # two durations that differ by less than this factor are one
+MANY: Final = 4.0  # between two that differ by more there is a third
+PACE_DIGITS: Final = 1  # paces are told apart by tenths
+
+Kind = tuple[tuple[Action, float, int], ...]
+"""Actions of an event in order, with the pace of each PACE and the number of ranks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which response belongs to an event: kind, pool, and what the others are like when it begins."""
+
+    kind: Kind
+    pool: int
+    entry: Stratum
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Events of one kind: their gaps, of which the longest varies and the others are taken at their means.
+
+    Attributes
+    ----------
+    gaps_s : seconds from each action to the next; that of `varying` is the mean duration.
+    varying : which gap varies; -1 for an event at one instant.
+    durations_s : durations to simulate, ascending.
+    values, ranks : of the transitions; seconds of a PAUSE at their mean.
+    """
+
+    gaps_s: tuple[float, ...]
+    varying: int
+    durations_s: tuple[float, ...]
+    values: tuple[float, ...]
+    ranks: tuple[tuple[int, ...], ...]
+
+    def duration_s(self, event: Event) -> float:
+        """How long an event of this shape was in the state that varies."""
+        return event.gaps_s[self.varying] if self.varying >= 0 else 0.0
+
+
+def kind_of(event: Event) -> Kind:
+    """What tells its response from that of others."""
+    return tuple(
+        (step.action, step.value if step.action is Action.PACE else 0.0, len(step.ranks)) for step in event.steps
+    )
+
+
+def key_of(event: Event) -> Key:
+    """Kind, pool and company of an event."""
+    return Key(kind_of(event), event.pool, event.entry)
+
+
+def rounded(transition: Transition) -> Transition:
+    """The same with its pace told to a tenth."""
+    if transition.action is not Action.PACE:
+        return transition
+    return replace(transition, value=round(transition.value, PACE_DIGITS))
+
+
+def shapes(events: Iterable[Event]) -> dict[Kind, Shape]:
+    """One shape per kind."""
+    found: dict[Kind, list[Event]] = defaultdict(list)
+    for event in events:
+        found[kind_of(event)].append(event)
+    return {kind: _shape(members) for kind, members in found.items()}
+
+
+def _shape(events: Sequence[Event]) -> Shape:
+    count = len(events)
+    gaps = [sum(column) / count for column in zip(*(event.gaps_s for event in events), strict=True)]
+    varying = max(range(len(gaps)), key=lambda index: gaps[index]) if gaps else -1
+    lengths = sorted(event.gaps_s[varying] for event in events) if gaps else [0.0]
+    values = [sum(column) / count for column in zip(*([s.value for s in e.steps] for e in events), strict=True)]
+    return Shape(
+        tuple(gaps), varying, _durations_s(lengths), tuple(values), tuple(step.ranks for step in events[0].steps)
+    )
+
+
+def _durations_s(lengths: Sequence[float]) -> tuple[float, ...]:
+    """Shortest and longest, and one between; the longest is cut where the state has long been what it will be."""
+    low, high = lengths[0], min(lengths[-1], max(LONGEST_S, lengths[0]))
+    if high <= FEW * low:
+        return (sum(min(length, high) for length in lengths) / len(lengths),)
+    return (low, high) if low > 0.0 and high <= MANY * low else (low, sqrt(max(low, 1.0) * high), high)
+
+
+def script(key: Key, shape: Shape, duration_s: float, at_s: float) -> tuple[Transition, ...]:
+    """The event at `at_s` on one whole replica of its pool, in the company it meets."""
+    target = victim(key)
+    found, now_s = list(opening(key.entry)), at_s
+    gaps = [*shape.gaps_s]
+    if shape.varying >= 0:
+        gaps[shape.varying] = duration_s
+    for index, (action, pace, _) in enumerate(key.kind):
+        value = pace if action is Action.PACE else shape.values[index]
+        found.append(Transition(now_s, target, action, "event", value, shape.ranks[index]))
+        if index < len(gaps):
+            now_s += gaps[index]
+    return tuple(found)
+
+
+def victim(key: Key) -> int:
+    """A replica of the pool that is whole in the stratum of entry."""
+    first = sum(len(pool) for pool in key.entry[: key.pool])
+    return first + key.entry[key.pool].index(WHOLE)
+
+
+def stages(key: Key, transitions: Sequence[Transition]) -> list[Segment]:
+    """The strata that a script goes through, from its first step to its last."""
+    pools = [len(pool) for pool in key.entry]
+    conditions: list[Condition] = [condition for pool in key.entry for condition in pool]
+    target = victim(key)
+    steps = [step for step in transitions if step.cause == "event"]
+    found = []
+    for step, following in pairwise(steps):
+        conditions[target] = conditions[target].after(step)
+        if following.at_s > step.at_s:
+            found.append(Segment(step.at_s, following.at_s, stratum_of(conditions, pools), ()))
+    return found
