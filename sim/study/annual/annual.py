@@ -26,13 +26,14 @@ from sim.study.annual.joining import (
     usual_strata,
     weigh,
 )
-from sim.study.annual.shape import Key, Kind, Shape, key_of, kind_of, shapes
+from sim.study.annual.shape import LONGEST_S, Key, Kind, Shape, key_of, kind_of, shapes
 from sim.study.annual.steady import Steady
 from sim.study.annual.years import Years
 from sim.study.metric import Metric
 from sim.study.workers import Progress
-from sim.units import HOUR_S, YEAR_S
+from sim.units import HOUR_S
 
+SETTLED: Final = 1.25  # times the patience of clients, and an outage has long been what it will be
 STEADY_S: Final = 3600.0  # measured of a stratum at least
 SHARE_STEADY: Final = 0.25  # of the work, for the progress figure
 
@@ -126,7 +127,7 @@ def annual(
     steady = Steady(quiet, replications, workers)
     ranks = _ranks(found)
     whole = whole_cluster(years.pools)
-    kinds = shapes(years.events)
+    kinds = shapes(years.events, max(LONGEST_S, SETTLED * steady.patience_s))
     keys = usual_keys(years.events)
     strata = usual_strata(years.segments, ranks)
     horizon_s = steady.warmup_s + STEADY_S
@@ -142,7 +143,7 @@ def annual(
         drain_s,
         None if progress is None else lambda share: progress(SHARE_STEADY + (1.0 - SHARE_STEADY) * share),
     )
-    weights = weigh(years.segments, years.events, years.count, YEAR_S, kinds, keys, strata)
+    weights = weigh(years.segments, years.events, years.count, years.year_s, kinds, keys, strata)
     values: dict[Term, Floats] = {(stratum,): steady.rates(stratum) for stratum in {whole, *strata.values()}}
     for key, responses in episodes.items():
         values |= {(key, index): response.impulse for index, response in enumerate(responses)}
@@ -180,7 +181,7 @@ class _Joined:
     def metrics(self) -> list[Metric]:
         """Annual figures."""
         table = product(self.weights.years, self.values)  # (years, replications, metrics)
-        without = self.values[(self.whole,)] * YEAR_S
+        without = self.values[(self.whole,)] * self.years.year_s
         excess = table - without
         sent, bad, good = column("arrived"), column("bad"), column("good_tokens")
         attained = 1.0 - table[:, :, bad] / table[:, :, sent]
@@ -206,6 +207,8 @@ class _Joined:
         found.append(self._of("good_output_tokens_per_year", "tokens/year", table[:, :, good]))
         ratio = without[None, :, good] / np.maximum(table[:, :, good], 1.0)
         found.append(self._of("cost_per_good_token_factor", "-", ratio))
+        lost_h = excess[:, :, bad] / table[:, :, sent] * self.years.year_s / HOUR_S
+        found.append(self._of("down_by_requests_h_per_year", "h/year", lost_h, signed=True))
         return [*found, *self._by_time(), *self._worst_hours()]
 
     def _of(self, name: str, unit: str, table: Floats, *, signed: bool = False) -> Metric:
@@ -216,7 +219,10 @@ class _Joined:
 
     def _by_time(self) -> list[Metric]:
         seconds: dict[str, tuple[str, Callable[[Stratum], float]]] = {
-            "capacity_lost_replica_h_per_year": ("replica-hours/year", lambda stratum: float(sum(lost(stratum, self.ranks)))),
+            "capacity_lost_replica_h_per_year": (
+                "replica-hours/year",
+                lambda stratum: float(sum(lost(stratum, self.ranks))),
+            ),
             "degraded_h_per_year": ("h/year", lambda stratum: float(stratum != self.whole)),
             "down_h_per_year": ("h/year", lambda stratum: float(not serves(stratum))),
         }
@@ -240,7 +246,7 @@ class _Joined:
                 key = Key(key.kind, key.pool, whole_cluster(self.years.pools))
             responses = self.episodes[key]
             share = sum(w * responses[i].worst_hour_frac for i, w in split(self.shapes[kind_of(event)], event))
-            year = min(int(event.at_s / YEAR_S), self.years.count - 1)
+            year = min(int(event.at_s / self.years.year_s), self.years.count - 1)
             worst[year] = max(worst[year], share)
         median, high = np.quantile(worst, [0.5, 0.95], method="inverted_cdf")
         return [
@@ -284,7 +290,7 @@ class _Joined:
         between; the latter two by the spread of the replications, over as many seconds as these have.
         """
         bad = column("bad")
-        table = product(self.weights.years, self.values)[:, :, bad] - self.values[(self.whole,)][None, :, bad] * YEAR_S
+        table = product(self.weights.years, self.values)[:, :, bad] - self.values[(self.whole,)][None, :, bad] * self.years.year_s
         if min(table.shape) < 2:
             return {}
         estimate = crossed_interval(table)
@@ -292,11 +298,11 @@ class _Joined:
         assert estimate.high is not None
         runs = steady.counts(self.whole)
         seconds = float(np.mean([len(found.values) for found in runs])) * 30.0
-        noise = float(self.values[(self.whole,)][:, bad].var(ddof=1)) * seconds * YEAR_S
+        noise = float(self.values[(self.whole,)][:, bad].var(ddof=1)) * seconds * self.years.year_s
         one_year = float(table.mean(axis=1).var(ddof=1)) + noise
         half = (estimate.high - estimate.value) / 1.96
         years = one_year / max(half**2, 1e-12)
-        events = years * YEAR_S / seconds * float(np.mean([found.events for found in runs]))
+        events = years * self.years.year_s / seconds * float(np.mean([found.events for found in runs]))
         return {"joint_years": years, "joint_engine_events": events, "saving": events / max(work, 1)}
 
 
@@ -338,7 +344,7 @@ def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years:
             "the response of the same event in a whole cluster."
         )
     if weights.replaced_s > 0.0:
-        share = weights.replaced_s / (years.count * YEAR_S)
+        share = weights.replaced_s / (years.count * years.year_s)
         found.append(f"A share of {share:.2g} of the time has the rates of a more usual stratum at least as bad.")
     return found
 

@@ -54,6 +54,8 @@ class Segment:
 
 @dataclass(slots=True)
 class _Replica:
+    """One replica, as far as it has been read."""
+
     pool: int
     condition: Condition = WHOLE
     admits: bool = True
@@ -63,7 +65,28 @@ class _Replica:
 
     @property
     def busy(self) -> bool:
+        """Whether an event is under way."""
         return bool(self.steps) and not (self.condition.whole and self.admits)
+
+    def over(self, now_s: float) -> bool:
+        """Whether its event ended at an earlier instant."""
+        return bool(self.steps) and not self.busy and now_s > self.begun_s + self.steps[-1].at_s
+
+    def take(self, transition: Transition, entry: Stratum) -> None:
+        """One step further."""
+        if not self.steps:
+            self.begun_s, self.entry = transition.at_s, entry
+        self.steps.append(replace(transition, at_s=transition.at_s - self.begun_s))
+        self.condition = self.condition.after(transition)
+        if transition.action is Action.DRAIN:
+            self.admits = False
+        elif transition.action in {Action.ADMIT, Action.UP}:
+            self.admits = True
+
+    def event(self) -> Event:
+        """What is over; the next one begins with the next step."""
+        steps, self.steps = tuple(self.steps), []
+        return Event(self.begun_s, self.pool, steps[0].cause, self.entry, steps)
 
 
 def history(
@@ -82,41 +105,24 @@ def history(
     replicas = [_Replica(pool) for pool, size in enumerate(pools) for _ in range(size)]
     segments: list[Segment] = []
     events: list[Event] = []
-    since_s = 0.0
-
-    def now() -> Stratum:
-        return stratum_of([replica.condition for replica in replicas], pools)
-
-    def close(replica: _Replica) -> None:
-        if replica.steps:
-            first = replica.steps[0]
-            events.append(Event(replica.begun_s, replica.pool, first.cause, replica.entry, tuple(replica.steps)))
-            replica.steps = []
-
-    stratum = now()
+    since_s, stratum = 0.0, stratum_of([replica.condition for replica in replicas], pools)
     for transition in transitions:
         at_s = transition.at_s
         if at_s >= horizon_s:
             break
-        replica = replicas[transition.replica]
-        causes = tuple(other.steps[0].cause for other in replicas if other.busy)
         if at_s > since_s:
-            segments.append(Segment(since_s, at_s, stratum, causes))
+            segments.append(Segment(since_s, at_s, stratum, _causes(replicas)))
             since_s = at_s
-        if replica.steps and not replica.busy and at_s > replica.begun_s + replica.steps[-1].at_s:
-            close(replica)  # whole since an earlier instant: that event is over
-        if not replica.steps:
-            replica.begun_s, replica.entry = at_s, stratum
-        replica.steps.append(replace(transition, at_s=at_s - replica.begun_s))
-        replica.condition = replica.condition.after(transition)
-        if transition.action is Action.DRAIN:
-            replica.admits = False
-        elif transition.action in {Action.ADMIT, Action.UP}:
-            replica.admits = True
-        stratum = now()
-    causes = tuple(replica.steps[0].cause for replica in replicas if replica.busy)
-    segments.append(Segment(since_s, horizon_s, stratum, causes))
-    for replica in replicas:
-        if not replica.busy:
-            close(replica)
+        replica = replicas[transition.replica]
+        if replica.over(at_s):
+            events.append(replica.event())
+        replica.take(transition, stratum)
+        stratum = stratum_of([other.condition for other in replicas], pools)
+    segments.append(Segment(since_s, horizon_s, stratum, _causes(replicas)))
+    events += [replica.event() for replica in replicas if replica.over(horizon_s)]
     return segments, events
+
+
+def _causes(replicas: Iterable[_Replica]) -> tuple[str, ...]:
+    """Of the events under way."""
+    return tuple(replica.steps[0].cause for replica in replicas if replica.busy)

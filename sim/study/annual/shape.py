@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
+from math import ceil, log
 from typing import Final
 
 from sim.faults.transition import Action, Transition
@@ -15,7 +15,8 @@ from sim.study.annual.history import Event, Segment
 
 LONGEST_S: Final = 4500.0  # longest outage simulated: more than an hour, so that the worst hour is seen whole
 FEW: Final = 1.5  # two durations that differ by less than this factor are one
-MANY: Final = 4.0  # between two that differ by more there is a third
+APART: Final = 4.0  # between two that differ by more there is another
+MOST: Final = 5  # durations simulated
 PACE_DIGITS: Final = 1  # paces are told apart by tenths
 
 Kind = tuple[tuple[Action, float, int], ...]
@@ -73,31 +74,32 @@ def rounded(transition: Transition) -> Transition:
     return replace(transition, value=round(transition.value, PACE_DIGITS))
 
 
-def shapes(events: Iterable[Event]) -> dict[Kind, Shape]:
-    """One shape per kind."""
+def shapes(events: Iterable[Event], longest_s: float = LONGEST_S) -> dict[Kind, Shape]:
+    """One shape per kind, with nothing simulated that lasts longer than `longest_s`."""
     found: dict[Kind, list[Event]] = defaultdict(list)
     for event in events:
         found[kind_of(event)].append(event)
-    return {kind: _shape(members) for kind, members in found.items()}
+    return {kind: _shape(members, longest_s) for kind, members in found.items()}
 
 
-def _shape(events: Sequence[Event]) -> Shape:
+def _shape(events: Sequence[Event], longest_s: float) -> Shape:
     count = len(events)
     gaps = [sum(column) / count for column in zip(*(event.gaps_s for event in events), strict=True)]
     varying = max(range(len(gaps)), key=lambda index: gaps[index]) if gaps else -1
     lengths = sorted(event.gaps_s[varying] for event in events) if gaps else [0.0]
     values = [sum(column) / count for column in zip(*([s.value for s in e.steps] for e in events), strict=True)]
     return Shape(
-        tuple(gaps), varying, _durations_s(lengths), tuple(values), tuple(step.ranks for step in events[0].steps)
+        tuple(gaps), varying, _durations_s(lengths, longest_s), tuple(values), tuple(step.ranks for step in events[0].steps)
     )
 
 
-def _durations_s(lengths: Sequence[float]) -> tuple[float, ...]:
-    """Shortest and longest, and one between; the longest is cut where the state has long been what it will be."""
-    low, high = lengths[0], min(lengths[-1], max(LONGEST_S, lengths[0]))
+def _durations_s(lengths: Sequence[float], longest_s: float) -> tuple[float, ...]:
+    """Shortest and longest and what lies between, in equal ratios; the longest is cut."""
+    low, high = max(lengths[0], 1.0), min(lengths[-1], max(longest_s, lengths[0]))
     if high <= FEW * low:
         return (sum(min(length, high) for length in lengths) / len(lengths),)
-    return (low, high) if low > 0.0 and high <= MANY * low else (low, sqrt(max(low, 1.0) * high), high)
+    steps = min(ceil(log(high / low) / log(APART)), MOST - 1)
+    return tuple(low * (high / low) ** (index / steps) for index in range(steps + 1))
 
 
 def script(key: Key, shape: Shape, duration_s: float, at_s: float) -> tuple[Transition, ...]:

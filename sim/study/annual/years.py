@@ -21,11 +21,13 @@ class Years:
     realisations : transitions of all replicas in order of time, from zero; one tuple per realisation.
     each : years of a realisation.
     pools : replicas of each pool; (replicas,) where all do the same.
+    year_s : what is called a year.
     """
 
     realisations: Sequence[Sequence[Transition]]
     each: int
     pools: tuple[int, ...]
+    year_s: float = YEAR_S
 
     @property
     def count(self) -> int:
@@ -46,7 +48,7 @@ class Years:
     def _joined(self) -> tuple[list[Segment], list[Event]]:
         segments: list[Segment] = []
         events: list[Event] = []
-        span_s = self.each * YEAR_S
+        span_s = self.each * self.year_s
         for index, transitions in enumerate(self.realisations):
             found, happened = history(map(rounded, transitions), self.pools, span_s)
             shift_s = index * span_s
