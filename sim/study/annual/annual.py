@@ -34,7 +34,7 @@ from sim.study.workers import Progress
 from sim.units import HOUR_S
 
 SETTLED: Final = 1.25  # times the patience of clients, and an outage has long been what it will be
-STEADY_S: Final = 3600.0  # measured of a stratum at least
+LEAST_STEADY_S: Final = 300.0  # measured of a stratum, however short the scenario's own run
 SHARE_STEADY: Final = 0.25  # of the work, for the progress figure
 
 
@@ -130,7 +130,7 @@ def annual(
     kinds = shapes(years.events, max(LONGEST_S, SETTLED * steady.patience_s))
     keys = usual_keys(years.events)
     strata = usual_strata(years.segments, ranks)
-    horizon_s = steady.warmup_s + STEADY_S
+    horizon_s = max(steady.warmup_s + LEAST_STEADY_S, scenario.run.horizon_s)
     steady.extend(
         dict.fromkeys([whole, *strata.values()], horizon_s),
         None if progress is None else lambda share: progress(SHARE_STEADY * share),
