@@ -28,6 +28,7 @@ class Batches(Books):
     _chunk_tokens: int
     _alarm: Alarm
     _stepping: bool
+    pace: float
 
     def _plan(self, now: float) -> None:
         """Form the batch of the next step, and say how many steps it lasts."""
@@ -75,11 +76,12 @@ class Batches(Books):
         self._start_s = now
         self._slope_s = slope_s = 0.0 if prefilling else slope_s
         self._first_s = duration_s = self._seconds(slowest_s, total_tokens, most_tokens)
-        steps = 1
-        if self._coalesce and not prefilling:
-            steps = self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
-            if steps > 1:
-                duration_s = span_seconds(steps, duration_s, slope_s)
+        if self.pace != 1.0:
+            duration_s = self._slow_down()
+        single = prefilling or not self._coalesce
+        steps = 1 if single else self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
+        if steps > 1:
+            duration_s = span_seconds(steps, duration_s, self._slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
 
@@ -90,6 +92,17 @@ class Batches(Books):
             self._plan(now)  # the scheduler runs again at once, as vLLM's loop does after an empty batch
         else:
             self._stepping = False
+            if self._late_s:
+                self._on_time()
+
+    def _slow_down(self) -> float:
+        """Stretch the step being planned, and those after it; returns its seconds."""
+        pace = self.pace
+        self._first_s *= pace
+        self._slope_s *= pace
+        self._bubble_s *= pace
+        self._bubble_slope_s *= pace
+        return self._first_s
 
     def _seconds(self, slowest_s: float, total_tokens: int, most_tokens: int) -> float:
         """Duration of the step being planned, whose slowest lane takes `slowest_s`."""
@@ -97,7 +110,7 @@ class Batches(Books):
         if pipeline is None:
             return slowest_s + self._shared_s(total_tokens, most_tokens, self._prefilling)
         if self._prefilling:
-            seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s)
+            seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s, self.pace)
             self._bubble_slope_s = 0.0
             return seconds
         seconds = slowest_s + self._law.shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)

@@ -15,8 +15,7 @@ from operator import attrgetter
 
 from simpy import Environment, Event
 
-from sim.engine.acceptance import held_tokens, shared_seconds
-from sim.engine.batches import Batches
+from sim.engine.acceptance import shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.held import Held
 from sim.engine.landings import Landings
@@ -30,19 +29,18 @@ from sim.engine.recorder import Recorder
 from sim.engine.request import Request, State
 from sim.engine.resident import resident
 from sim.engine.stall import Stall
+from sim.engine.states import States
 from sim.steptime.law import StepLaw
-from sim.steptime.span import span_seconds, steps_until
 
 _load = attrgetter("load")
 
 
-class Replica(Batches):
+class Replica(States):
     """A lockstep group of ranks serving one copy of the model.
 
     Attributes
     ----------
     index : position in the cluster.
-    up : whether it takes requests.
     outstanding : requests sent here and not finished; what the router looks at.
     caching : whether its ranks have prefix caches.
     step : index of the next step (or of the first step of the span under way).
@@ -60,11 +58,13 @@ class Replica(Batches):
         finished: Callable[[Request], None],
         coalesce: bool = True,
         shared: Shared | None = None,
+        migrates: bool = False,
     ) -> None:
         self.env = env
         self.index = index
+        self.migrates = migrates
+        self._fresh()
         self.limits = limits
-        self.up = True
         self.outstanding = 0
         self.step = 0
         self.held = Held()
@@ -81,6 +81,7 @@ class Replica(Batches):
         cap = law.attention_cap_tokens
         size = range(limits.data_parallel_size)
         self.ranks = [self.rank_type(limits, table, cap, self.held, record, shared, self._arrived) for _ in size]
+        self.all_ranks = list(self.ranks)
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
@@ -102,6 +103,7 @@ class Replica(Batches):
         self._first_s = 0.0
         self._slope_s = 0.0
         self._bubble_s = self._bubble_slope_s = 0.0
+        self._late_s = 0.0
 
     # ---- from outside -------------------------------------------------------------------------------------------
 
@@ -121,46 +123,20 @@ class Replica(Batches):
     def cancel(self, request: Request) -> None:
         """Drop a request at the next step boundary, because the client gave up; its work is lost.
 
-        The client hears of it through `finished`, with state BACKOFF, unless the request completes first.
+        The client hears of it through `finished`, with state BACKOFF, unless the request completes first. Where no
+        step may begin it is dropped at once.
         """
         self._cancelled.append(request)
-        self._wake()  # where nothing steps, it waits for a transfer, its own or that of others
+        if self._barred:
+            self._withdraw_all(self.env.now)
+        else:
+            self._wake()  # where nothing steps, it waits for a transfer, its own or that of others
 
     def _arrived(self, rank: Rank, request: Request, epoch: int) -> None:
         """A transfer is over; its request goes on at the next step boundary, unless it left meanwhile."""
         if request.epoch == epoch:
             self._landings.waiting.append((rank, request, epoch))
             self._wake()
-
-    def kill(self) -> list[Request]:
-        """Die now: the step under way and all KV are lost. Returns the requests that were here."""
-        self.settle()
-        self.up = False
-        self._alarm = Alarm(self.env, BOUNDARY, self._boundary)  # the old one rings in vain
-        self._stepping = self._prefilling = False
-        self._planned = 0
-        self._kv_part_s = 0.0
-        lost = [request for rank in self.ranks for request in rank.clear(self.step, self.env.now)]
-        self.held.decoding = self.held.cached_tokens = 0
-        assert self.held.rest_units == 0, "rests of sequences that are gone"
-        self._marks.clear()
-        self._finishes.clear()
-        self._crossings.clear()
-        self._cancelled.clear()
-        self._chunked.clear()
-        self._landings.clear()
-        if self._stall is not None:
-            self._stall.clear()
-        self.outstanding = 0
-        for request in lost:
-            self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
-            request.restart(Again.FAILED)
-        return lost
-
-    def revive(self) -> None:
-        """Serve again, empty."""
-        self.up = True
-        self._mark_s = self.env.now
 
     def cached_blocks(self, request: Request) -> int:
         """Leading blocks of a request that the best of the ranks has cached now."""
@@ -180,65 +156,7 @@ class Replica(Batches):
                     best, most_blocks, least_load = rank, blocks, load
         return best
 
-    def _current_step(self) -> int:
-        """The step under way, or the next one."""
-        elapsed = self.env.now - self._start_s
-        if self._planned > 1 and elapsed > self._first_s:
-            return self.step + min(steps_until(elapsed, self._first_s, self._slope_s), self._planned) - 1
-        return self.step
-
-    def settle(self) -> None:
-        """Account for the time, and for all whole steps, up to now; the step under way goes on."""
-        now, totals = self.env.now, self._record.totals
-        if not self._stepping:
-            if self.up:
-                self._idle(now)
-                for rank in self.ranks:
-                    rank.settle(now)
-            return
-        self._spend(now)
-        elapsed = now - self._start_s
-        if self._planned > 1 and elapsed > self._first_s:
-            # a step that would end at this very instant is not over
-            done = steps_until(elapsed, self._first_s, self._slope_s) - 1
-            if done < self._planned:
-                self._account(done)
-        cached_tokens = self.held.cached_tokens
-        if self._planned:
-            part_s = held_tokens(self.held, self.limits) * (now - self._start_s)
-            totals.kv_token_s += part_s - self._kv_part_s
-            self._kv_part_s = part_s
-        self._record.kv_peak_tokens = max(self._record.kv_peak_tokens, cached_tokens)
-        for rank in self.ranks:
-            rank.settle(now)
-
     # ---- the step loop ------------------------------------------------------------------------------------------
-
-    def _begin(self, now: float) -> None:
-        """Leave idleness at this instant's step boundary, after all its arrivals."""
-        self._stepping = True
-        if self._pipeline is not None:
-            self._pipeline.reset()
-        self._idle(now)
-        self._start_s = now
-        self._planned = 0
-        self._alarm.set(now)
-
-    def _wake(self) -> None:
-        """Have a step boundary as soon as possible."""
-        if not self._stepping:
-            self._begin(self.env.now)
-        elif self._planned > 1:
-            self._cut()
-
-    def _cut(self) -> None:
-        """End the span under way at the next step boundary."""
-        elapsed = self.env.now - self._start_s
-        steps = steps_until(elapsed, self._first_s, self._slope_s) if elapsed > 0.0 else 1
-        if steps < self._planned:
-            self._planned = steps
-            self._alarm = Alarm(self.env, BOUNDARY, self._boundary)  # the old one rings in vain
-            self._alarm.set(max(self.env.now, self._start_s + span_seconds(steps, self._first_s, self._slope_s)))
 
     def _boundary(self, event: Event) -> None:
         if event is not self._alarm:
@@ -261,14 +179,14 @@ class Replica(Batches):
             if mark in self._finishes:
                 self._finish(mark, now)
         if self._cancelled:
-            cancelled, self._cancelled = self._cancelled, []
-            for request in cancelled:
-                if State.WAITING <= request.state <= State.DECODE:
-                    self._withdraw(request, now)
+            self._withdraw_all(now)
         if self._landings.waiting:
             for rank, lane, request in self._landings.decoding(step):
                 self._decode(rank, lane, request, step)
-        self._plan(now)
+        if now < self._paused_until_s:
+            self._hold(now)
+        else:
+            self._plan(now)
 
     def _collect_prefills(self, now: float) -> None:
         """Book the chunks of the step that ended; completed prompts emit their first token and begin to decode."""
@@ -358,6 +276,13 @@ class Replica(Batches):
             rank.cache.completed(request)
         self._record.completed(request, now)
         self._finished(request)
+
+    def _withdraw_all(self, now: float) -> None:
+        """Drop everybody whose client gave up."""
+        cancelled, self._cancelled = self._cancelled, []
+        for request in cancelled:
+            if State.WAITING <= request.state <= State.DECODE:
+                self._withdraw(request, now)
 
     def _withdraw(self, request: Request, now: float) -> None:
         rank = request.rank
