@@ -27,12 +27,13 @@ class Pipeline:
     ----------
     exits_s : when the sequences of each slot last left the pipeline, not above zero.
     free_s : when the first stage is free.
+    ranks : ranks that share it.
     """
 
-    __slots__ = ("_law", "_leaving_s", "_ranks", "_slots", "_staggered", "exits_s", "free_s")
+    __slots__ = ("_law", "_leaving_s", "_slots", "_staggered", "exits_s", "free_s", "ranks")
 
     def __init__(self, stages: int, ranks: int, law: StepLaw) -> None:
-        self._ranks = ranks
+        self.ranks = ranks
         self._law = law
         self._slots = [Slot() for _ in range(stages)]
         self.reset()
@@ -70,14 +71,19 @@ class Pipeline:
         busy_s = growth_s = 0.0
         for slot in self._slots:
             if slot.tokens:
-                busy_s += slot.sum_s / self._ranks + self._law.shared_s(slot.tokens, slot.most_tokens, prefill=False)
-                growth_s += slot.slope_s / self._ranks
+                busy_s += slot.sum_s / self.ranks + self._law.shared_s(slot.tokens, slot.most_tokens, prefill=False)
+                growth_s += slot.slope_s / self.ranks
                 slot.clear()
         stages = len(self._slots)
         return first_s - busy_s / stages, slope_s - growth_s / stages
 
-    def mixed_round(self, step: int, now_s: float) -> tuple[float, float]:
-        """(seconds, seconds that a stage stands idle) of a round with prompt chunks."""
+    def mixed_round(self, step: int, now_s: float, pace: float = 1.0) -> tuple[float, float]:
+        """(seconds, seconds that a stage stands idle) of a round with prompt chunks, at the pace of design.
+
+        Parameters
+        ----------
+        pace : how many times longer all of it will really take; arrivals are seen on that scale.
+        """
         stages, exits = len(self._slots), self.exits_s
         if self._staggered:
             self._stagger(step)
@@ -86,10 +92,10 @@ class Pipeline:
         for number, slot in enumerate(self._slots):
             if not slot.tokens:
                 continue
-            chunked, entry_s = slot.entry_s(now_s, exits[number])
+            chunked, entry_s = slot.entry_s(now_s, exits[number], pace)
             shared_s = self._law.shared_s(slot.tokens, slot.most_tokens, chunked)
             seconds = slot.slowest_s + shared_s
-            busy_s += slot.sum_s / self._ranks + shared_s
+            busy_s += slot.sum_s / self.ranks + shared_s
             entry_s = max(entry_s, free_s)
             free_s = entry_s + seconds / stages
             last_s = exits[number] = max(entry_s + seconds, last_s + seconds / stages)
@@ -138,7 +144,7 @@ class Slot:
         self.tokens = self.most_tokens = 0
         self.sum_s = self.slope_s = self.slowest_s = 0.0
 
-    def entry_s(self, now_s: float, exit_s: float) -> tuple[bool, float]:
+    def entry_s(self, now_s: float, exit_s: float, pace: float) -> tuple[bool, float]:
         """(whether it has prompt chunks, when all that it depends on is there); `exit_s` is its exit of last round.
 
         Prompts under way need only the order of the pipeline, a new one its arrival.
@@ -150,7 +156,7 @@ class Slot:
             for request, _ in lane.chunks:
                 chunked = True
                 if request.scheduled_s == now_s:
-                    entry_s = max(entry_s, request.arrival_s - now_s)
+                    entry_s = max(entry_s, (request.arrival_s - now_s) / pace)
         return chunked, entry_s
 
     def decoding_s(self, law: StepLaw, step: int) -> float:

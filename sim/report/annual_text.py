@@ -106,7 +106,11 @@ def _year(found: Annual) -> list[RenderableType]:
             value = item.value.removesuffix(f" {by_name[name].unit}")
             rows.append((title, value, item.interval))
     rows += [
-        (f"Cost of {metric.option}, per M good output tokens", metric_figure(metric).value, metric_figure(metric).interval)
+        (
+            f"Cost of {metric.option}, per M good output tokens",
+            metric_figure(metric).value,
+            metric_figure(metric).interval,
+        )
         for metric in found.metrics
         if metric.metric == "cost_usd_per_mtok_output"
     ]

@@ -106,9 +106,7 @@ def test_conditions_open_a_stratum() -> None:
     stratum = stratum_of([slow, LOST, WHOLE, shrunk], (4,))
     assert stratum == stratum_of([LOST, shrunk, slow, WHOLE], (4,))
     actions = [(step.action, step.value, step.ranks) for step in opening(stratum)]
-    assert sorted(actions) == sorted(
-        [(Action.DOWN, 0.0, ()), (Action.SHRINK, 0.0, (0, 1)), (Action.PACE, 1.3, ())]
-    )
+    assert sorted(actions) == sorted([(Action.DOWN, 0.0, ()), (Action.SHRINK, 0.0, (0, 1)), (Action.PACE, 1.3, ())])
     assert slow.lost_frac(8) == pytest.approx(1.0 - 1.0 / 1.3)
     assert shrunk.lost_frac(8) == pytest.approx(0.25)
 

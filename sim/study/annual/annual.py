@@ -290,7 +290,10 @@ class _Joined:
         between; the latter two by the spread of the replications, over as many seconds as these have.
         """
         bad = column("bad")
-        table = product(self.weights.years, self.values)[:, :, bad] - self.values[(self.whole,)][None, :, bad] * self.years.year_s
+        table = (
+            product(self.weights.years, self.values)[:, :, bad]
+            - self.values[(self.whole,)][None, :, bad] * self.years.year_s
+        )
         if min(table.shape) < 2:
             return {}
         estimate = crossed_interval(table)

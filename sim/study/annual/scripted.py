@@ -5,17 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil
-from typing import cast
 
-from simpy import Event
-
-from sim.engine.clock import call_later
 from sim.engine.cluster import Cluster, Outcome
 from sim.engine.plan import FaultPlan
 from sim.errors import SimError
-from sim.faults.transition import Action, Transition
+from sim.faults.transition import Transition
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built, build
 from sim.simulation.run import sent_by
@@ -51,9 +46,8 @@ def run_script(scenario: Scenario, script: Script, progress: Progress | None = N
     """
     built = _scripted(build(scenario), script, rows=rows)
     streams = Streams(scenario.run.seed, script.replication)
-    cluster = Cluster(built.cluster, built.served, sent_by(built, streams), streams, built.decode_served)
-    _play(cluster, script.transitions)
-    outcome = cluster.run(progress)
+    sent = sent_by(built, streams)
+    outcome = Cluster(built.cluster, built.served, sent, streams, built.decode_served).run(progress)
     if outcome.end_s < built.cluster.horizon_s:
         raise SimError(f"the load ends after {outcome.end_s:,.0f} s, but a study of faults needs one without end")
     return outcome
@@ -76,6 +70,7 @@ def _scripted(built: Built, script: Script, *, rows: bool) -> Built:
     cluster = replace(
         built.cluster,
         faults=FaultPlan(),
+        transitions=script.transitions,
         horizon_s=BIN_S * ceil(script.horizon_s / BIN_S - 1e-9),
         warmup_s=script.warmup_s,
         bin_s=BIN_S,
@@ -83,22 +78,3 @@ def _scripted(built: Built, script: Script, *, rows: bool) -> Built:
         record_requests=rows,
     )
     return replace(built, cluster=cluster)
-
-
-def _play(cluster: Cluster, transitions: Sequence[Transition]) -> None:
-    def act(event: Event) -> None:
-        transition = cast("Transition", event.value)
-        replica = cluster.replicas[transition.replica]
-        if transition.action is Action.DOWN:
-            lost = replica.kill()
-            cluster.fleet._open[replica.index] = len(cluster.fleet.outages)
-            cluster.fleet.outages.append([replica.index, cluster.env.now, None])
-            cluster.clients.lost(lost)
-        elif transition.action is Action.UP:
-            cluster.fleet.outages[cluster.fleet._open.pop(replica.index)][2] = cluster.env.now
-            replica.revive()
-        else:
-            raise SimError(f"not yet: {transition.action}")
-
-    for transition in transitions:
-        call_later(cluster.env, transition.at_s, 1, partial(act), transition)

@@ -89,7 +89,11 @@ def _shape(events: Sequence[Event], longest_s: float) -> Shape:
     lengths = sorted(event.gaps_s[varying] for event in events) if gaps else [0.0]
     values = [sum(column) / count for column in zip(*([s.value for s in e.steps] for e in events), strict=True)]
     return Shape(
-        tuple(gaps), varying, _durations_s(lengths, longest_s), tuple(values), tuple(step.ranks for step in events[0].steps)
+        tuple(gaps),
+        varying,
+        _durations_s(lengths, longest_s),
+        tuple(values),
+        tuple(step.ranks for step in events[0].steps),
     )
 
 
