@@ -11,8 +11,8 @@ from rich.text import Text
 from sim.report.figures import metric_figure, number, plural, quantity
 from sim.report.terminal import bullets, columns, heading, paragraph, render
 from sim.study.annual.annual import Annual, PartLine
-from sim.study.annual.condition import words
 from sim.study.annual.shape import Kind
+from sim.study.annual.stratum import words
 
 YEAR: Final = (
     ("slo_attainment_frac", "Requests within the service level"),
@@ -33,8 +33,7 @@ YEAR: Final = (
     ("cost_per_good_token_factor", "Cost per good token, times that without faults"),
 )
 ASSUMED: Final = (
-    "Faults find the cluster steady: two that fall within minutes of each other are joined as if the second met queues "
-    "that had settled after the first.",
+    "Faults find the cluster steady: of two within minutes, the second is taken to meet queues that have settled.",
     "Replicas of one pool are alike, and the load is that of the scenario around the clock.",
     "An outage longer than those simulated adds the steady rates of its stratum, nothing else.",
     "A year has the rates of the catalog in every year; nothing ages but what the clock of days ages.",
@@ -78,6 +77,7 @@ def annual_dict(found: Annual) -> dict[str, Any]:
                 "bad_requests": float(item.excess[:, 0].mean()),
                 "worst_hour_bad_frac": item.worst_hour_frac,
                 "window_s": item.window_s,
+                "settled": item.settled,
                 "clean": item.clean,
             }
             for key, responses in found.episodes.items()

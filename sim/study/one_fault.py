@@ -12,9 +12,9 @@ from sim.engine.recorder import ROW
 from sim.faults.transition import Transition
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import build
-from sim.study.annual.condition import WHOLE
 from sim.study.annual.counts import BIN_S, Counts, Floats, column
 from sim.study.annual.scripted import Script, run_script
+from sim.study.annual.stratum import WHOLE
 from sim.study.result import TIMELINE
 from sim.study.workers import Progress, spread
 from sim.units import MINUTE_S
@@ -82,7 +82,7 @@ def one_fault(
         mine = courses[index * replications : (index + 1) * replications]
         first = round(warmup_s / BIN_S)
         times = (np.arange(first, round((fault_s + after_s) / BIN_S)) + 0.5) * BIN_S - fault_s
-        for metric, unit, values in (*_figures(mine, first, len(times)), _capacity(quiet, transitions, times)):
+        for metric, unit, values in (*_figures(mine, first, len(times)), _capacity(quiet, transitions, times.tolist())):
             rows += [(name, float(t), metric, unit, float(v)) for t, v in zip(times, values, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -116,20 +116,20 @@ def _figures(courses: Sequence[_Course], first: int, bins: int) -> Iterator[tupl
         yield name, "s", np.array([np.quantile(group, quantile) if len(group) else np.nan for group in groups])
 
 
-def _capacity(scenario: Scenario, transitions: Sequence[Transition], times: Floats) -> tuple[str, str, Floats]:
+def _capacity(scenario: Scenario, transitions: Sequence[Transition], times: Sequence[float]) -> tuple[str, str, Floats]:
     """Share of the replicas' capacity that is there, as the transitions say."""
     cluster = build(scenario).cluster
     sizes = [cluster.replicas] if cluster.decode is None else [cluster.replicas, cluster.decode.replicas]
     ranks = [cluster.limits.data_parallel_size] * sizes[0]
     if cluster.decode is not None:
         ranks += [cluster.decode.limits.data_parallel_size] * sizes[1]
-    conditions = [WHOLE] * sum(sizes)
+    abilities = [WHOLE] * sum(sizes)
     left = list(transitions)
     values = []
     for time_s in times:
         while left and left[0].at_s <= time_s:
             step = left.pop(0)
-            conditions[step.replica] = conditions[step.replica].after(step)
-        gone = [condition.lost_frac(size) for condition, size in zip(conditions, ranks, strict=True)]
+            abilities[step.replica] = abilities[step.replica].after(step)
+        gone = [ability.lost_frac(size) for ability, size in zip(abilities, ranks, strict=True)]
         values.append(1.0 - sum(gone) / len(gone))
     return "capacity_frac", "fraction", np.array(values)

@@ -13,12 +13,12 @@ from sim.report.json_text import to_json
 from sim.simulation.build import build
 from sim.simulation.run import run_built
 from sim.study.annual.annual import Annual, annual
-from sim.study.annual.condition import LOST, WHOLE, whole_cluster
 from sim.study.annual.counts import BIN_S, METRICS, Counts, column
 from sim.study.annual.scripted import Script, run_script
 from sim.study.annual.steady import between, cumulative
+from sim.study.annual.stratum import LOST, WHOLE, whole_cluster
 from sim.study.annual.years import Years
-from tests.fault_cases import busy, drawn_outages, in_order, outage
+from tests.annual_cases import busy, drawn_outages, in_order, outage
 from tests.study_cases import tiny
 
 SPAN_S = 20_000.0
@@ -33,7 +33,7 @@ def years(steps: object, each: int = 1, replicas: int = 2) -> Years:
 def joined() -> Annual:
     """Three years of 20,000 s with a dozen outages each."""
     steps = drawn_outages(5, 3 * SPAN_S, 8000.0)
-    return annual(busy(), Years([steps], 3, (2,), SPAN_S), replications=3, workers=1)
+    return annual(busy(), Years([steps], 3, (2,), SPAN_S), replications=2, workers=1)
 
 
 def test_the_course_of_a_run_adds_up_to_its_totals() -> None:
@@ -151,7 +151,7 @@ def test_causes_add_up_to_the_year(joined: Annual) -> None:
 def test_the_same_for_any_number_of_workers(joined: Annual) -> None:
     """Bit for bit, but for the processor time."""
     steps = drawn_outages(5, 3 * SPAN_S, 8000.0)
-    again = annual(busy(), Years([steps], 3, (2,), SPAN_S), replications=3, workers=2)
+    again = annual(busy(), Years([steps], 3, (2,), SPAN_S), replications=2, workers=2)
     assert again.metrics == joined.metrics
     assert again.parts == joined.parts
     assert again.work["engine_events"] == joined.work["engine_events"]
@@ -180,7 +180,7 @@ def test_a_load_with_an_end_and_a_load_too_high_are_refused() -> None:
     """Years of faults need a load without end, and a cluster that works without faults."""
     with pytest.raises(SimError, match="above capacity"):
         annual(busy({"workload.arrivals.rate_rps": 100.0}), years(()), workers=1)
-    trace = tiny({"workload": {"trace": {"path": "scenarios/sample_trace.csv"}}})
+    trace = tiny({"workload": {"trace": {"path": "scenarios/sample_trace.csv"}}, "run.horizon_s": 36_000.0})
     with pytest.raises(SimError, match="the load ends after"):
         annual(trace, years((), replicas=1), workers=1)
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.faults.transition import Action, Transition
-from sim.study.annual.condition import LOST, WHOLE, Condition, opening, stratum_of, whole_cluster, words
 from sim.study.annual.history import history
 from sim.study.annual.joining import split, usual_keys, usual_strata, weigh
 from sim.study.annual.shape import key_of, kind_of, script, shapes, stages
-from tests.fault_cases import drawn_outages, in_order, outage
+from sim.study.annual.stratum import LOST, WHOLE, Ability, opening, stratum_of, whole_cluster, words
+from tests.annual_cases import drawn_outages, in_order, outage
 
 
 def test_outages_that_overlap_are_two_events_and_three_strata() -> None:
     """The second meets a cluster that has lost one already; time in strata adds up to the horizon."""
     steps = in_order(outage(100.0, 50.0, 0), outage(120.0, 60.0, 1, "hardware"))
     segments, events = history(steps, (2,), 1000.0)
-    assert [(event.cause, event.at_s) for event in events] == [("crash", 100.0)] + [("hardware", 120.0)]
+    assert [(event.cause, event.at_s) for event in events] == [("crash", 100.0), ("hardware", 120.0)]
     assert events[0].entry == whole_cluster((2,))
     assert events[1].entry == ((LOST, WHOLE),)
     spans = [(segment.begin_s, segment.end_s, words(segment.stratum)) for segment in segments]
@@ -33,7 +35,7 @@ def test_outages_that_overlap_are_two_events_and_three_strata() -> None:
 
 
 def test_an_event_lasts_until_the_replica_is_whole_and_takes_requests() -> None:
-    """A hang belongs to the restart that ends it, a drain to the restart behind it, and a pause to the growth before."""
+    """A hang belongs to the restart that ends it, a drain to the one behind it, a pause to the growth before it."""
     hang = (
         Transition(10.0, 0, Action.HANG, "hang"),
         Transition(40.0, 0, Action.DOWN, "hang"),
@@ -58,7 +60,7 @@ def test_an_event_lasts_until_the_replica_is_whole_and_takes_requests() -> None:
     ]
     lost_s = sum(segment.end_s - segment.begin_s for segment in segments if segment.stratum == ((LOST,),))
     assert lost_s == pytest.approx(80.0 + 60.0)
-    shrunk_s = sum(s.end_s - s.begin_s for s in segments if s.stratum == ((Condition(missing=1),),))
+    shrunk_s = sum(s.end_s - s.begin_s for s in segments if s.stratum == ((Ability(missing=1),),))
     assert shrunk_s == pytest.approx(100.0)
 
 
@@ -77,7 +79,7 @@ def test_time_in_strata_adds_up_and_every_outage_is_one_event(seed: int, replica
     steps = drawn_outages(seed, horizon_s, 2000.0, replicas)
     segments, events = history(steps, (replicas,), horizon_s)
     assert sum(s.end_s - s.begin_s for s in segments) == pytest.approx(horizon_s)
-    assert all(a.end_s == b.begin_s for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end_s == b.begin_s for a, b in pairwise(segments))
     assert 2 * len(events) == len(steps)
     lost_s = sum((s.end_s - s.begin_s) * sum(not c.up for c in s.stratum[0]) for s in segments)
     assert lost_s == pytest.approx(sum(event.gaps_s[0] for event in events))
@@ -102,7 +104,7 @@ def test_a_script_brings_a_whole_cluster_into_the_company_that_the_event_met() -
 
 def test_conditions_open_a_stratum() -> None:
     """Slow and shrunk replicas are made so at time zero; the order in which replicas are named does not matter."""
-    slow, shrunk = Condition(pace=1.3), Condition(missing=2)
+    slow, shrunk = Ability(pace=1.3), Ability(missing=2)
     stratum = stratum_of([slow, LOST, WHOLE, shrunk], (4,))
     assert stratum == stratum_of([LOST, shrunk, slow, WHOLE], (4,))
     actions = [(step.action, step.value, step.ranks) for step in opening(stratum)]
@@ -128,7 +130,7 @@ def test_shares_of_simulated_durations_add_up_to_one_event(duration_s: float) ->
 
 
 def test_weights_of_a_year_are_its_seconds_and_its_events() -> None:
-    """Twice the events, twice the weight of every response; an outage over New Year belongs to both years by its time."""
+    """Twice the events, twice the weight of responses; an outage over New Year counts in both years by its time."""
     once = in_order(outage(100.0, 50.0), outage(990.0, 40.0))
     segments, events = history(once, (2,), 2000.0)
     kinds, keys, strata = shapes(events), usual_keys(events), usual_strata(segments, (1,))
@@ -152,6 +154,6 @@ def test_a_stratum_too_rare_has_the_rates_of_one_as_bad() -> None:
     )
     segments, _ = history(steps, (2,), 1000.0)
     found = usual_strata(segments, (1,), most=2)
-    slow = stratum_of([Condition(pace=1.3), WHOLE], (2,))
+    slow = stratum_of([Ability(pace=1.3), WHOLE], (2,))
     assert found[slow] == ((LOST, WHOLE),)
     assert usual_strata(segments, (1,), most=3)[slow] == slow

@@ -12,7 +12,6 @@ from sim.errors import SimError
 from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check, check
 from sim.stats.crossed import crossed_interval
-from sim.study.annual.condition import Stratum, serves, whole_cluster
 from sim.study.annual.counts import METRICS, Floats, column
 from sim.study.annual.episode import Episode, run_episodes
 from sim.study.annual.joining import (
@@ -28,6 +27,7 @@ from sim.study.annual.joining import (
 )
 from sim.study.annual.shape import LONGEST_S, Key, Kind, Shape, key_of, kind_of, shapes
 from sim.study.annual.steady import Steady
+from sim.study.annual.stratum import Stratum, serves, whole_cluster
 from sim.study.annual.years import Years
 from sim.study.metric import Metric
 from sim.study.workers import Progress

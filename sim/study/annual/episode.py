@@ -10,18 +10,19 @@ from typing import Final
 import numpy as np
 
 from sim.stats.mean import mean_interval
-from sim.study.annual.condition import Stratum
 from sim.study.annual.counts import BIN_S, Counts, Floats, column
 from sim.study.annual.scripted import Script, run_scripts
 from sim.study.annual.shape import Key, Kind, Shape, script, stages
 from sim.study.annual.steady import Steady, between, cumulative
+from sim.study.annual.stratum import Stratum
 from sim.study.workers import Progress
 from sim.units import HOUR_S
 
 TAILS: Final = 3.0  # the least time watched after an event, in times that a request takes
 LAST_S: Final = 300.0  # at the end of it, over which nothing may be left of the event
 NOTHING_FRAC: Final = 0.002  # of the requests: a difference that no longer counts
-LOOKS: Final = 3  # windows tried, each twice as long after the event as the one before
+REST_FRAC: Final = 0.02  # of what the event did, the same
+LOOKS: Final = 4  # windows tried, each twice as long after the event as the one before
 HOUR_BINS: Final = round(HOUR_S / BIN_S)
 
 
@@ -36,7 +37,8 @@ class Episode:
     impulse : (replications, metrics) of these, what is more than the strata passed through explain by their rates.
     worst_hour_frac : share of bad requests in the worst hour, in the mean over replications.
     window_s : seconds watched after the last step.
-    clean : whether nothing was left of the event at the end of it.
+    settled : whether at the end of it so little was left of the event, at most, that it does not matter.
+    clean : whether at least nothing was left that shows through the noise.
     work, cpu_s : engine events and processor time of the runs with the event.
     """
 
@@ -45,6 +47,7 @@ class Episode:
     impulse: Floats
     worst_hour_frac: float
     window_s: float
+    settled: bool
     clean: bool
     work: int
     cpu_s: float
@@ -60,7 +63,7 @@ def run_episodes(
     """Episodes of every duration of every key.
 
     The time watched after an event is the larger of a few times that requests take and `drain_s` per second of outage;
-    where something is left of the event at its end, all runs of that duration are repeated with twice the time.
+    where something may be left of the event at its end, all runs of that duration are repeated with twice the time.
     """
     at_s = steady.warmup_s + BIN_S  # counters at the edge of a bin belong to the bin that ends there
     open_: dict[tuple[Key, float], float] = {}
@@ -89,7 +92,7 @@ def run_episodes(
             mine = counts[index * steady.replications : (index + 1) * steady.replications]
             window_s = open_[key, duration_s]
             found = _episode(key, duration_s, runs[key, duration_s][0], window_s, mine, steady)
-            if not found.clean and look + 1 < LOOKS:
+            if not found.settled and look + 1 < LOOKS:
                 again[key, duration_s] = 2.0 * window_s
             done[key, duration_s] = found
         open_ = again
@@ -133,7 +136,7 @@ def _episode(
         excess - explained,
         _worst_hour_frac(base, faulty),
         window_s,
-        _clean(base, faulty),
+        *_left(base, faulty),
         sum(found.events for found in counts),
         sum(found.cpu_s for found in counts),
     )
@@ -155,15 +158,17 @@ def _explained(key: Key, begin_s: float, end_s: float, stratum: Stratum, steady:
     return np.array(rows)
 
 
-def _clean(base: Sequence[Floats], faulty: Sequence[Floats]) -> bool:
-    """Whether the difference per minute at the end is zero, within its interval or for all that it matters."""
+def _left(base: Sequence[Floats], faulty: Sequence[Floats]) -> tuple[bool, bool]:
+    """Whether what is left at the end is small for certain, and whether it is zero as far as its interval tells."""
     last = round(LAST_S / BIN_S)
     bad, arrived = column("bad"), column("arrived")
-    differences = [float((b[-last:, bad] - a[-last:, bad]).sum()) for a, b in zip(base, faulty, strict=True)]
+    differences = [b[:, bad] - a[:, bad] for a, b in zip(base, faulty, strict=True)]
+    found = mean_interval([float(difference[-last:].sum()) for difference in differences])
+    total = abs(float(np.mean([difference.sum() for difference in differences])))
     sent = float(np.mean([a[-last:, arrived].sum() for a in base]))
-    found = mean_interval(differences)
-    assert found.value is not None
-    return abs(found.value) <= NOTHING_FRAC * sent or (len(differences) > 1 and found.covers(0.0))
+    nothing = max(NOTHING_FRAC * sent, REST_FRAC * total)
+    ends = [abs(end) for end in (found.value, found.low, found.high) if end is not None]
+    return max(ends) <= nothing, ends[0] <= nothing or (len(ends) > 1 and found.covers(0.0))
 
 
 def _worst_hour_frac(base: Sequence[Floats], faulty: Sequence[Floats]) -> float:

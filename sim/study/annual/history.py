@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from sim.faults.transition import Action, Transition
-from sim.study.annual.condition import WHOLE, Condition, Stratum, stratum_of
+from sim.study.annual.stratum import WHOLE, Ability, Stratum, stratum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A time in which no replica changes its condition.
+    """A time in which no replica changes what it can do.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class _Replica:
     """One replica, as far as it has been read."""
 
     pool: int
-    condition: Condition = WHOLE
+    ability: Ability = WHOLE
     admits: bool = True
     begun_s: float = 0.0
     entry: Stratum = ()
@@ -66,7 +66,7 @@ class _Replica:
     @property
     def busy(self) -> bool:
         """Whether an event is under way."""
-        return bool(self.steps) and not (self.condition.whole and self.admits)
+        return bool(self.steps) and not (self.ability.whole and self.admits)
 
     def over(self, now_s: float) -> bool:
         """Whether its event ended at an earlier instant."""
@@ -77,7 +77,7 @@ class _Replica:
         if not self.steps:
             self.begun_s, self.entry = transition.at_s, entry
         self.steps.append(replace(transition, at_s=transition.at_s - self.begun_s))
-        self.condition = self.condition.after(transition)
+        self.ability = self.ability.after(transition)
         if transition.action is Action.DRAIN:
             self.admits = False
         elif transition.action in {Action.ADMIT, Action.UP}:
@@ -105,7 +105,7 @@ def history(
     replicas = [_Replica(pool) for pool, size in enumerate(pools) for _ in range(size)]
     segments: list[Segment] = []
     events: list[Event] = []
-    since_s, stratum = 0.0, stratum_of([replica.condition for replica in replicas], pools)
+    since_s, stratum = 0.0, stratum_of([replica.ability for replica in replicas], pools)
     for transition in transitions:
         at_s = transition.at_s
         if at_s >= horizon_s:
@@ -117,7 +117,7 @@ def history(
         if replica.over(at_s):
             events.append(replica.event())
         replica.take(transition, stratum)
-        stratum = stratum_of([other.condition for other in replicas], pools)
+        stratum = stratum_of([other.ability for other in replicas], pools)
     segments.append(Segment(since_s, horizon_s, stratum, _causes(replicas)))
     events += [replica.event() for replica in replicas if replica.over(horizon_s)]
     return segments, events

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from sim.study.annual.condition import Stratum, whole_cluster
 from sim.study.annual.counts import Floats
 from sim.study.annual.history import Event, Segment
 from sim.study.annual.shape import Key, Kind, Shape, key_of, kind_of
+from sim.study.annual.stratum import Stratum, whole_cluster
 
 FIRST, FURTHER = 1, 2
 Part = tuple[str, int]
@@ -95,7 +95,7 @@ def usual_strata(segments: Iterable[Segment], ranks: Sequence[int], most: int = 
 
 def lost(stratum: Stratum, ranks: Sequence[int]) -> list[float]:
     """Replicas lost in each pool, in parts of replicas; `ranks` a replica of each pool has."""
-    return [sum(condition.lost_frac(size) for condition in pool) for pool, size in zip(stratum, ranks, strict=True)]
+    return [sum(ability.lost_frac(size) for ability in pool) for pool, size in zip(stratum, ranks, strict=True)]
 
 
 def _as_bad(other: Stratum, stratum: Stratum, ranks: Sequence[int]) -> bool:

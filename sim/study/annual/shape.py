@@ -10,8 +10,8 @@ from math import ceil, log
 from typing import Final
 
 from sim.faults.transition import Action, Transition
-from sim.study.annual.condition import WHOLE, Condition, Stratum, opening, stratum_of
 from sim.study.annual.history import Event, Segment
+from sim.study.annual.stratum import WHOLE, Ability, Stratum, opening, stratum_of
 
 LONGEST_S: Final = 4500.0  # longest outage simulated: more than an hour, so that the worst hour is seen whole
 FEW: Final = 1.5  # two durations that differ by less than this factor are one
@@ -130,12 +130,12 @@ def victim(key: Key) -> int:
 def stages(key: Key, transitions: Sequence[Transition]) -> list[Segment]:
     """The strata that a script goes through, from its first step to its last."""
     pools = [len(pool) for pool in key.entry]
-    conditions: list[Condition] = [condition for pool in key.entry for condition in pool]
+    abilities: list[Ability] = [ability for pool in key.entry for ability in pool]
     target = victim(key)
     steps = [step for step in transitions if step.cause == "event"]
     found = []
     for step, following in pairwise(steps):
-        conditions[target] = conditions[target].after(step)
+        abilities[target] = abilities[target].after(step)
         if following.at_s > step.at_s:
-            found.append(Segment(step.at_s, following.at_s, stratum_of(conditions, pools), ()))
+            found.append(Segment(step.at_s, following.at_s, stratum_of(abilities, pools), ()))
     return found

@@ -10,9 +10,9 @@ import numpy as np
 
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import build
-from sim.study.annual.condition import Stratum, opening, serves
 from sim.study.annual.counts import BIN_S, Counts, Floats, column
 from sim.study.annual.scripted import Script, run_scripts
+from sim.study.annual.stratum import Stratum, opening, serves
 from sim.study.workers import Progress
 
 LATE_FRAC: Final = 0.8  # share of bad requests from which a stratum may still be filling its queues

@@ -13,19 +13,20 @@ from tests.study_cases import tiny
 
 BUSY: dict[str, Any] = {
     "deployment.replicas": 2,
-    "workload.arrivals": {"process": "poisson", "rate_rps": 7.0},
-    "workload.output_tokens.tokens": 100,
-    "slo.ttft_ms": 200.0,
-    "router.request_timeout_s": 60.0,
+    "deployment.engine.max_num_seqs": 2,
+    "workload.arrivals": {"process": "poisson", "rate_rps": 0.19},
+    "workload.output_tokens.tokens": 2400,
+    "slo.ttft_ms": 20_000.0,
+    "router.request_timeout_s": 300.0,
     "router.max_retries": 2,
     "router.retry_backoff_s": 1.0,
-    "run.warmup_s": 120.0,
-    "run.horizon_s": 600.0,
+    "run.warmup_s": 600.0,
+    "run.horizon_s": 7200.0,
 }
 
 
 def busy(changes: Mapping[str, Any] | None = None) -> sim.Scenario:
-    """Two replicas of which one alone cannot carry the load; clients give up after three minutes."""
+    """Two replicas of which one alone cannot carry the load, few and long requests; clients give up after a while."""
     return tiny(BUSY | dict(changes or {}))
 
 
@@ -48,9 +49,9 @@ def drawn_outages(seed: int, horizon_s: float, mtbf_s: float, replicas: int = 2)
     found = []
     for replica in range(replicas):
         at_s = float(rng.exponential(mtbf_s))
-        while at_s < horizon_s - 1000.0:  # the last one is seen to its end
+        while at_s < horizon_s - 7200.0:  # the last one is seen to its end
             short = rng.random() < 0.6
-            duration_s = 10.0 if short else 40.0 + min(float(rng.exponential(150.0)), 800.0)
+            duration_s = 330.0 if short else 600.0 + min(float(rng.exponential(1500.0)), 3600.0)
             found.append(outage(at_s, duration_s, replica, "crash" if short else "hardware"))
             at_s += duration_s + float(rng.exponential(mtbf_s))
     return in_order(*found)

@@ -1,4 +1,4 @@
-"""The condition of each replica, and of the cluster as a whole up to what is symmetric."""
+"""What each replica is able to do, and the cluster as a whole up to what is symmetric."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sim.faults.transition import Action, Transition
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Condition:
+class Ability:
     """What a replica is able to do.
 
     Attributes
@@ -28,8 +28,8 @@ class Condition:
         """Whether it is as designed."""
         return self == WHOLE
 
-    def after(self, transition: Transition) -> Condition:
-        """The condition once a transition has happened; pauses and drains change what is here, not what it can do."""
+    def after(self, transition: Transition) -> Ability:
+        """The ability once a transition has happened; pauses and drains change what is here, not what it can do."""
         match transition.action:
             case Action.HANG | Action.DOWN:
                 return LOST
@@ -49,15 +49,15 @@ class Condition:
         return 1.0 - (1.0 - self.missing / ranks) / self.pace if self.up else 1.0
 
 
-WHOLE = Condition()
-LOST = Condition(up=False)
+WHOLE = Ability()
+LOST = Ability(up=False)
 
-Stratum = tuple[tuple[Condition, ...], ...]
-"""Conditions of all replicas, pool by pool, those of a pool in order: replicas of one pool are alike."""
+Stratum = tuple[tuple[Ability, ...], ...]
+"""Abilities of all replicas, pool by pool, those of a pool in order: replicas of one pool are alike."""
 
 
-def stratum_of(conditions: Sequence[Condition], pools: Sequence[int]) -> Stratum:
-    """Which replica it is does not matter, only how many of its pool are in which condition.
+def stratum_of(abilities: Sequence[Ability], pools: Sequence[int]) -> Stratum:
+    """Which replica it is does not matter, only how many of its pool can do what.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def stratum_of(conditions: Sequence[Condition], pools: Sequence[int]) -> Stratum
     """
     found, first = [], 0
     for size in pools:
-        found.append(tuple(sorted(conditions[first : first + size])))
+        found.append(tuple(sorted(abilities[first : first + size])))
         first += size
     return tuple(found)
 
@@ -77,21 +77,21 @@ def whole_cluster(pools: Sequence[int]) -> Stratum:
 
 def serves(stratum: Stratum) -> bool:
     """Whether anybody does, in every pool."""
-    return all(any(condition.up for condition in pool) for pool in stratum)
+    return all(any(ability.up for ability in pool) for pool in stratum)
 
 
 def opening(stratum: Stratum) -> tuple[Transition, ...]:
     """What to do to a whole cluster at time zero to have this stratum."""
-    conditions = [condition for pool in stratum for condition in pool]
+    abilities = [ability for pool in stratum for ability in pool]
     found = []
-    for replica, condition in enumerate(conditions):
-        if not condition.up:
+    for replica, ability in enumerate(abilities):
+        if not ability.up:
             found.append(Transition(0.0, replica, Action.DOWN, "before"))
             continue
-        if condition.missing:
-            found.append(Transition(0.0, replica, Action.SHRINK, "before", ranks=tuple(range(condition.missing))))
-        if condition.pace != 1.0:
-            found.append(Transition(0.0, replica, Action.PACE, "before", condition.pace))
+        if ability.missing:
+            found.append(Transition(0.0, replica, Action.SHRINK, "before", ranks=tuple(range(ability.missing))))
+        if ability.pace != 1.0:
+            found.append(Transition(0.0, replica, Action.PACE, "before", ability.pace))
     return tuple(found)
 
 
@@ -99,10 +99,10 @@ def words(stratum: Stratum) -> str:
     """Such as `1 of 2 up` or `2 of 2 up, 1 at 1.3 x step time`."""
     parts = []
     for pool in stratum:
-        text = f"{sum(condition.up for condition in pool)} of {len(pool)} up"
-        slow = sorted({condition.pace for condition in pool if condition.up and condition.pace != 1.0})
+        text = f"{sum(ability.up for ability in pool)} of {len(pool)} up"
+        slow = sorted({ability.pace for ability in pool if ability.up and ability.pace != 1.0})
         text += "".join(f", {sum(c.pace == pace for c in pool)} at {pace:g} x step time" for pace in slow)
-        missing = [condition.missing for condition in pool if condition.up and condition.missing]
+        missing = [ability.missing for ability in pool if ability.up and ability.missing]
         text += "".join(f", one without {ranks} ranks" for ranks in missing)
         parts.append(text)
     return " / ".join(parts)
