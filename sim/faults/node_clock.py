@@ -18,6 +18,11 @@ def uniforms(rng: np.random.Generator) -> Iterator[float]:
         yield from rng.random(BLOCK).tolist()
 
 
+def exponential_s(draw: float, rate_per_s: float) -> float:
+    """An exponential time from a uniform draw in [0, 1)."""
+    return -log(1.0 - draw) / rate_per_s
+
+
 class NodeClock:
     """Times to the next fault of one node, all kinds together.
 

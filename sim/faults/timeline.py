@@ -15,15 +15,15 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate
-from math import log
 
 from sim.faults.agenda import Agenda
 from sim.faults.board import Board
 from sim.faults.campaigns import Campaigns
 from sim.faults.fault_class import FaultClass
 from sim.faults.fleet_plan import FleetPlan
-from sim.faults.node_clock import uniforms
+from sim.faults.node_clock import exponential_s, uniforms
 from sim.faults.node_pool import AWAY, NodePool
+from sim.faults.shocks import Shocks
 from sim.faults.shrinking import Shrinking
 from sim.faults.tally import SERVING, State, Tally
 from sim.faults.transition import Action, Transition
@@ -98,7 +98,7 @@ class Timeline:
             self._engine_draws.append(uniforms(self._streams.generator(f"engine/{replica}")))
             self._arm_engine(replica)
         if plan.common.shock_per_s > 0.0:
-            self._start_shocks()
+            Shocks(plan, self._streams, agenda, self._pool, self.tally, self._break).start()
         if plan.common.site_per_s > 0.0:
             self._site_draws = uniforms(self._streams.generator("site"))
             self._arm_site()
@@ -299,7 +299,7 @@ class Timeline:
         if self._recovery[replica] == recovery:
             self._complete(replica)
 
-    # ---- engines, racks, the site -------------------------------------------------------------------------------
+    # ---- engines and the site -------------------------------------------------------------------------------
 
     def _arm_engine(self, replica: int) -> None:
         """Set the clocks of engine faults, which run while a replica serves."""
@@ -327,32 +327,6 @@ class Timeline:
             at_s = agenda.now_s + exponential_s(next(draws), kind.rate_per_s)
             agenda.at(at_s, self._engine_due, replica, kind, recovery)
 
-    def _start_shocks(self) -> None:
-        size = self._plan.common.rack_nodes
-        nodes = range(self._pool.own)
-        for rack, first in enumerate(nodes[::size]):
-            draws = uniforms(self._streams.generator(f"rack/{rack}"))
-            self._arm_shock(nodes[first : first + size], draws)
-
-    def _arm_shock(self, nodes: range, draws: Iterator[float]) -> None:
-        after_s = exponential_s(next(draws), self._plan.common.shock_per_s)
-        self._agenda.at(self._agenda.now_s + after_s, self._shock, nodes, draws)
-
-    def _shock(self, nodes: range, draws: Iterator[float]) -> None:
-        """Several nodes of a rack fail at once, each with a fault that takes it away."""
-        self.tally.shocks += 1
-        left = list(nodes)
-        kinds = [kind for kind in self._plan.node_classes if kind.leaves]
-        edges = list(accumulate(kind.rate_per_s for kind in kinds))
-        for _ in range(min(self._plan.common.shock_nodes, len(left))):
-            node = left.pop(int(next(draws) * len(left)))
-            kind = kinds[min(bisect_right(edges, next(draws) * edges[-1]), len(kinds) - 1)]
-            if self._pool.home[node] != AWAY:
-                self.tally.faults[kind.name] += 1
-                self.tally.hands_on_s += kind.hands_on_s
-                self._break(node, kind)
-        self._arm_shock(nodes, draws)
-
     def _arm_site(self) -> None:
         after_s = exponential_s(next(self._site_draws), self._plan.common.site_per_s)
         self._agenda.at(self._agenda.now_s + after_s, self._site_lost)
@@ -375,8 +349,3 @@ class Timeline:
             self._board.move(replica, State.WAITING)
             self._complete(replica)
         self._arm_site()
-
-
-def exponential_s(draw: float, rate_per_s: float) -> float:
-    """An exponential time from a uniform draw in [0, 1)."""
-    return -log(1.0 - draw) / rate_per_s
