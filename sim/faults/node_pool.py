@@ -160,6 +160,11 @@ class NodePool:
     # ---- into service -------------------------------------------------------------------------------------------
 
     @property
+    def renting(self) -> bool:
+        """Whether any rented node is in service."""
+        return bool(self._rented_since)
+
+    @property
     def spares(self) -> int:
         """Spares at hand."""
         return len(self._spares)

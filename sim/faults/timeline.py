@@ -70,6 +70,7 @@ class Timeline:
         self._waiters: deque[int] = deque()
         self._engine_draws: list[Iterator[float]] = []
         self._cold = [False] * count
+        self._asked = [-1] * count  # number of the recovery for which a node is being rented
         self._site_down = False
         self._campaigns = Campaigns(plan, self._agenda, self._board, self.tally, self._stop, self._recovery.__getitem__)
         self._shrinking = (
@@ -180,19 +181,22 @@ class Timeline:
         state = board.state[replica]
         if self._shrinking is not None and state in SERVING and self._shrinking.absorbs(replica, kind, slot):
             return
-        if state is State.SITE:
-            return
-        self._void(replica)
-        hangs = kind.hang_frac > 0.0 and state in SERVING and next(draws) < kind.hang_frac
-        if hangs:
+        if state in {State.SITE, State.HUNG}:
+            return  # what it lacks is seen when the site is back, or the hang is noticed
+        number = self._void(replica)
+        if kind.hang_frac > 0.0 and state in SERVING and next(draws) < kind.hang_frac:
             board.move(replica, State.HUNG, kind.name)
             board.tell(replica, Action.HANG, kind.name)
-        elif state is not State.HUNG:
+            agenda.at(agenda.now_s + recovery.detect_hang_s, self._detected, replica, number, kind.name)
+            return
+        if state in SERVING or state is State.DRAINING:
+            board.tell(replica, Action.DOWN, kind.name)
+        if self._pool.free_slots[replica] or self._pool.renting:
             board.move(replica, State.WAITING, kind.name)
-            if state in SERVING or state is State.DRAINING:
-                board.tell(replica, Action.DOWN, kind.name)
-        detect_s = recovery.detect_hang_s if hangs or state is State.HUNG else recovery.detect_s
-        agenda.at(agenda.now_s + detect_s, self._detected, replica, self._recovery[replica], kind.name)
+            agenda.at(agenda.now_s + recovery.detect_s, self._detected, replica, number, kind.name)
+        else:  # complete: detection and restart are one event
+            board.move(replica, State.RESTARTING, kind.name)
+            agenda.at(agenda.now_s + recovery.detect_s + self._restart_s(replica), self._up, replica, number)
 
     def _void(self, replica: int) -> int:
         """Whatever was planned for a replica does not happen; returns the number of the recovery that begins."""
@@ -219,19 +223,24 @@ class Timeline:
     def _complete(self, replica: int) -> None:
         """Give a replica the nodes it lacks, as far as there are any; with all of them it restarts."""
         pool, board, agenda, spares = self._pool, self._board, self._agenda, self._plan.spares
-        delay_s = 0.0
+        delay_s, number = 0.0, self._recovery[replica]
         while pool.free_slots[replica]:
             if pool.place(replica) is None:
                 self._waiters.append(replica)
-                if spares.rent_success > 0.0:
-                    agenda.at(agenda.now_s + spares.rent_delay_s, self._rent, replica, self._recovery[replica])
+                if spares.rent_success > 0.0 and self._asked[replica] != number:
+                    self._asked[replica] = number
+                    agenda.at(agenda.now_s + spares.rent_delay_s, self._rent, replica, number)
                 return
             delay_s = spares.start_s
-        pool.give_back(replica)
-        plan = self._plan.recovery
+        if pool.renting:
+            pool.give_back(replica)
         board.move(replica, State.RESTARTING)
-        restart_s = delay_s + plan.restart_s[replica] + (plan.cold_s if self._cold[replica] else 0.0)
-        agenda.at(agenda.now_s + restart_s, self._up, replica, self._recovery[replica])
+        agenda.at(agenda.now_s + delay_s + self._restart_s(replica), self._up, replica, number)
+
+    def _restart_s(self, replica: int) -> float:
+        """From a complete set of nodes to the first request."""
+        plan = self._plan.recovery
+        return plan.restart_s[replica] + (plan.cold_s if self._cold[replica] else 0.0)
 
     def _rent(self, replica: int, recovery: int) -> None:
         """An attempt to rent a node is over."""
@@ -239,8 +248,11 @@ class Timeline:
             return
         if next(self._engine_draws[replica]) < self._plan.spares.rent_success:
             self._pool.rent(replica)
-        self._waiters.remove(replica)
-        self._complete(replica)
+            if not self._pool.free_slots[replica]:
+                self._waiters.remove(replica)
+                self._complete(replica)
+                return
+        self._agenda.at(self._agenda.now_s + self._plan.spares.rent_delay_s, self._rent, replica, recovery)
 
     def _spare_ready(self) -> None:
         """A node is back: those who wait look, in their order."""
@@ -273,7 +285,8 @@ class Timeline:
         if plan.recovery.warm_s > 0.0 and plan.recovery.warm_pace != 1.0:
             self.tally.slow_s["warming"] += plan.recovery.warm_s
             board.tell(replica, Action.PACE, cause, pace * plan.recovery.warm_pace)
-            agenda.at(agenda.now_s + plan.recovery.warm_s, self._warm, replica, recovery, cause)
+            if board.transitions is not None:
+                agenda.at(agenda.now_s + plan.recovery.warm_s, self._warm, replica, recovery, cause)
         elif pace != 1.0:
             board.tell(replica, Action.PACE, cause, pace)
         self._campaigns.up(replica)
