@@ -20,7 +20,7 @@ BUSY: dict[str, Any] = {
     "router.request_timeout_s": 300.0,
     "router.max_retries": 2,
     "router.retry_backoff_s": 1.0,
-    "run.warmup_s": 600.0,
+    "run.warmup_s": 1800.0,
     "run.horizon_s": 7200.0,
 }
 

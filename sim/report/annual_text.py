@@ -24,6 +24,7 @@ YEAR: Final = (
     ("killed_attempts_by_faults_per_year", "Attempts lost with their replica"),
     ("lost_output_tokens_by_faults_per_year", "Output tokens lost"),
     ("recomputed_prompt_tokens_by_faults_per_year", "Prompt tokens computed in vain"),
+    ("tainted_output_tokens_per_year", "Output tokens that may be wrong"),
     ("capacity_lost_replica_h_per_year", "Capacity lost, replica-hours per year"),
     ("degraded_h_per_year", "Hours per year with less than all"),
     ("down_h_per_year", "Hours per year with nobody to serve"),

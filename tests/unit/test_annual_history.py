@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sim.faults.transition import Action, Transition
 from sim.study.annual.history import history
-from sim.study.annual.joining import split, usual_keys, usual_strata, weigh
+from sim.study.annual.joining import Placing, split, usual_strata, weigh
 from sim.study.annual.shape import key_of, kind_of, script, shapes, stages
 from sim.study.annual.stratum import LOST, WHOLE, Ability, opening, stratum_of, whole_cluster, words
 from tests.annual_cases import drawn_outages, in_order, outage
@@ -133,15 +133,15 @@ def test_weights_of_a_year_are_its_seconds_and_its_events() -> None:
     """Twice the events, twice the weight of responses; an outage over New Year counts in both years by its time."""
     once = in_order(outage(100.0, 50.0), outage(990.0, 40.0))
     segments, events = history(once, (2,), 2000.0)
-    kinds, keys, strata = shapes(events), usual_keys(events), usual_strata(segments, (1,))
-    found = weigh(segments, events, 2, 1000.0, kinds, keys, strata)
+    placing, strata = Placing.of(events, 4500.0), usual_strata(segments, (1,))
+    found = weigh(segments, events, 2, 1000.0, placing, strata)
     lost = ((LOST, WHOLE),)
     assert [row[(lost,)] for row in found.years] == pytest.approx([60.0, 30.0])
     responses = [sum(weight for term, weight in row.items() if len(term) == 2) for row in found.years]
     assert responses == pytest.approx([2.0, 0.0])
     twice = in_order(once, outage(300.0, 50.0), outage(600.0, 40.0))
     segments, events = history(twice, (2,), 2000.0)
-    more = weigh(segments, events, 2, 1000.0, kinds, keys, strata)
+    more = weigh(segments, events, 2, 1000.0, placing, strata)
     assert sum(w for t, w in more.years[0].items() if len(t) == 2) == pytest.approx(4.0)
     assert more.years[0][(lost,)] == pytest.approx(150.0)
 

@@ -16,16 +16,15 @@ from sim.study.annual.counts import METRICS, Floats, column
 from sim.study.annual.episode import Episode, run_episodes
 from sim.study.annual.joining import (
     Part,
+    Placing,
     Term,
     Weights,
     lost,
     product,
-    split,
-    usual_keys,
     usual_strata,
     weigh,
 )
-from sim.study.annual.shape import LONGEST_S, Key, Kind, Shape, key_of, kind_of, shapes
+from sim.study.annual.shape import LONGEST_S, Key, Kind, Shape
 from sim.study.annual.steady import Steady
 from sim.study.annual.stratum import Stratum, serves, whole_cluster
 from sim.study.annual.years import Years
@@ -124,32 +123,31 @@ def annual(
     if found.built is None or found.infeasible is not None:
         raise SimError(str(found.infeasible))
     quiet = scenario.with_({"reliability.faults": False, "reliability.inject": []})
-    steady = Steady(quiet, replications, workers)
+    steady = Steady(quiet, replications, workers, years.pace)
     ranks = _ranks(found)
     whole = whole_cluster(years.pools)
-    kinds = shapes(years.events, max(LONGEST_S, SETTLED * steady.patience_s))
-    keys = usual_keys(years.events)
+    placing = Placing.of(years.events, max(LONGEST_S, SETTLED * steady.patience_s))
     strata = usual_strata(years.segments, ranks)
     horizon_s = max(steady.warmup_s + LEAST_STEADY_S, scenario.run.horizon_s)
     steady.extend(
         dict.fromkeys([whole, *strata.values()], horizon_s),
         None if progress is None else lambda share: progress(SHARE_STEADY * share),
     )
-    drain_s = {key: _drain_s(key, found, steady, ranks) for key in keys}
+    drain_s = {key: _drain_s(key, found, steady, ranks) for key in placing.keys}
     episodes = run_episodes(
         steady,
-        kinds,
-        keys,
+        placing.shapes,
+        placing.keys,
         drain_s,
         None if progress is None else lambda share: progress(SHARE_STEADY + (1.0 - SHARE_STEADY) * share),
     )
-    weights = weigh(years.segments, years.events, years.count, years.year_s, kinds, keys, strata)
+    weights = weigh(years.segments, years.events, years.count, years.year_s, placing, strata)
     values: dict[Term, Floats] = {(stratum,): steady.rates(stratum) for stratum in {whole, *strata.values()}}
     for key, responses in episodes.items():
         values |= {(key, index): response.impulse for index, response in enumerate(responses)}
     if progress is not None:
         progress(1.0)
-    joined = _Joined(scenario.name, years, weights, values, episodes, kinds, ranks, whole)
+    joined = _Joined(scenario.name, years, weights, values, episodes, placing, ranks, whole)
     work = steady.work + sum(item.work for responses in episodes.values() for item in responses)
     cpu_s = steady.cpu_s + sum(item.cpu_s for responses in episodes.values() for item in responses)
     return Annual(
@@ -158,7 +156,7 @@ def annual(
         parts=tuple(joined.lines()),
         strata=joined.strata(),
         episodes=episodes,
-        shapes=kinds,
+        shapes=placing.shapes,
         years=years.count,
         work={"engine_events": float(work), "cpu_s": cpu_s} | joined.jointly(steady, work),
         notes=tuple(_notes(weights, episodes, years)),
@@ -174,7 +172,7 @@ class _Joined:
     weights: Weights
     values: Mapping[Term, Floats]
     episodes: Mapping[Key, tuple[Episode, ...]]
-    shapes: Mapping[Kind, Shape]
+    placing: Placing
     ranks: Sequence[int]
     whole: Stratum
 
@@ -207,6 +205,9 @@ class _Joined:
         found.append(self._of("good_output_tokens_per_year", "tokens/year", table[:, :, good]))
         ratio = without[None, :, good] / np.maximum(table[:, :, good], 1.0)
         found.append(self._of("cost_per_good_token_factor", "-", ratio))
+        per_replica = self.values[(self.whole,)][None, :, column("delivered_tokens")] / sum(self.years.pools)
+        tainted = per_replica * self.years.tainted_s / self.years.count
+        found.append(self._of("tainted_output_tokens_per_year", "tokens/year", tainted))
         lost_h = excess[:, :, bad] / table[:, :, sent] * self.years.year_s / HOUR_S
         found.append(self._of("down_by_requests_h_per_year", "h/year", lost_h, signed=True))
         return [*found, *self._by_time(), *self._worst_hours()]
@@ -239,13 +240,9 @@ class _Joined:
         """Share of bad requests in the worst hour of a year, in the mean and by quantiles of the years."""
         usual = self.values[(self.whole,)].mean(axis=0)
         worst = np.full(self.years.count, usual[column("bad")] / usual[column("arrived")])
-        known = set(self.episodes)
         for event in self.years.events:
-            key = key_of(event)
-            if key not in known:
-                key = Key(key.kind, key.pool, whole_cluster(self.years.pools))
-            responses = self.episodes[key]
-            share = sum(w * responses[i].worst_hour_frac for i, w in split(self.shapes[kind_of(event)], event))
+            key, parts, _ = self.placing.place(event)
+            share = sum(weight * self.episodes[key][index].worst_hour_frac for index, weight in parts)
             year = min(int(event.at_s / self.years.year_s), self.years.count - 1)
             worst[year] = max(worst[year], share)
         median, high = np.quantile(worst, [0.5, 0.95], method="inverted_cdf")
@@ -343,8 +340,8 @@ def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years:
         )
     if weights.replaced_events:
         found.append(
-            f"{weights.replaced_events:,} of {len(years.events):,} events met a company too rare to simulate, and have "
-            "the response of the same event in a whole cluster."
+            f"{weights.replaced_events:,} of {len(years.events):,} events are of a kind, or met a company, too rare to "
+            "simulate: they have the response of the commonest that begins alike, or of the same in a whole cluster."
         )
     if weights.replaced_s > 0.0:
         share = weights.replaced_s / (years.count * years.year_s)

@@ -113,7 +113,7 @@ def _script(
     transitions = script(key, shape, duration_s, at_s)
     end_s = _bins(transitions[-1].at_s) + window_s
     horizon_s = end_s + _bins(steady.tail_s(key.entry))
-    return tuple(Script(transitions, at_s, horizon_s, index) for index in range(steady.replications))
+    return tuple(Script(transitions, at_s, horizon_s, index, steady.pace) for index in range(steady.replications))
 
 
 def _bins(seconds: float) -> float:

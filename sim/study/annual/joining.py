@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.study.annual.counts import Floats
 from sim.study.annual.history import Event, Segment
-from sim.study.annual.shape import Key, Kind, Shape, key_of, kind_of
+from sim.study.annual.shape import Key, Kind, Shape, key_of, kind_of, shapes, usual_kinds
 from sim.study.annual.stratum import Stratum, whole_cluster
 
 FIRST, FURTHER = 1, 2
@@ -22,7 +22,7 @@ Part = tuple[str, int]
 Term = tuple[Stratum] | tuple[Key, int]
 """What a weight belongs to: seconds in a stratum, or events with the response of a key at one of its durations."""
 
-MOST_KEYS: Final = 16
+MOST_FURTHER: Final = 4  # responses simulated where something is lost already
 MOST_STRATA: Final = 12
 
 
@@ -54,16 +54,40 @@ class Weights:
         return self.parts[part]
 
 
-def usual_keys(events: Iterable[Event], most: int = MOST_KEYS) -> list[Key]:
-    """The keys with most events, and of every kind the one in a whole cluster."""
-    counts: dict[Key, int] = defaultdict(int)
-    for event in events:
-        counts[key_of(event)] += 1
-    ranked = sorted(counts, key=lambda key: -counts[key])
-    chosen = dict.fromkeys(ranked[:most])
-    for key in ranked:
-        chosen.setdefault(alone(key))
-    return list(chosen)
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Which responses stand for an event.
+
+    Attributes
+    ----------
+    kinds : for every kind, the one whose response it has.
+    shapes : of these.
+    keys : whose responses are simulated.
+    """
+
+    kinds: Mapping[Kind, Kind]
+    shapes: Mapping[Kind, Shape]
+    keys: tuple[Key, ...]
+
+    @classmethod
+    def of(cls, events: Sequence[Event], longest_s: float) -> Placing:
+        """Common kinds in a whole cluster, and with the commonest other companies."""
+        kinds = usual_kinds(events)
+        counts: dict[Key, int] = defaultdict(int)
+        for event in events:
+            counts[replace(key_of(event), kind=kinds[kind_of(event)])] += 1
+        ranked = sorted(counts, key=lambda key: -counts[key])
+        further = [key for key in ranked if key != alone(key)][:MOST_FURTHER]
+        keys = tuple(dict.fromkeys([*(alone(key) for key in ranked), *further]))
+        return cls(kinds, shapes(events, longest_s, set(kinds.values())), keys)
+
+    def place(self, event: Event) -> tuple[Key, tuple[tuple[int, float], ...], bool]:
+        """Key, durations with their weights, and whether the response is not quite its own."""
+        own = key_of(event)
+        key = replace(own, kind=self.kinds[own.kind])
+        if key not in self.keys:
+            key = alone(key)
+        return key, split(self.shapes[key.kind], event), key != own
 
 
 def alone(key: Key) -> Key:
@@ -107,24 +131,20 @@ def weigh(
     events: Sequence[Event],
     years: int,
     year_s: float,
-    shapes: Mapping[Kind, Shape],
-    keys: Iterable[Key],
+    placing: Placing,
     strata: Mapping[Stratum, Stratum],
 ) -> Weights:
     """Weights of all terms in each of the years that follow each other."""
-    known = set(keys)
     found = Weights([defaultdict(float) for _ in range(years)])
     for segment in segments:
         _weigh_segment(found, segment, year_s, strata)
     for event in events:
         year = min(int(event.at_s / year_s), years - 1)
-        key = key_of(event)
-        if key not in known:
-            found.replaced_events += 1
-            key = alone(key)
+        key, parts, replaced = placing.place(event)
+        found.replaced_events += replaced
         part = (event.cause, FIRST if event.entry == alone(key).entry else FURTHER)
         found.events[part] += 1
-        for index, weight in split(shapes[kind_of(event)], event):
+        for index, weight in parts:
             found.years[year][key, index] += weight
             found.of(part)[year][key, index] += weight
     return found

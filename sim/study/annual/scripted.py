@@ -6,17 +6,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Final
 
 from sim.engine.cluster import Cluster, Outcome
 from sim.engine.plan import FaultPlan
 from sim.errors import SimError
-from sim.faults.transition import Transition
+from sim.faults.transition import Action, Transition
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built, build
 from sim.simulation.run import sent_by
 from sim.streams import Streams
 from sim.study.annual.counts import BIN_S, Counts
 from sim.study.workers import Progress, spread
+
+USUAL: Final = "usual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class Script:
     warmup_s : latencies before it are not kept.
     horizon_s : at least so long; it is rounded up to whole bins.
     replication : the same one sees the same requests under any script.
+    pace : usual pace of steps, to which those of the transitions are relative.
     """
 
     transitions: tuple[Transition, ...]
     warmup_s: float
     horizon_s: float
     replication: int
+    pace: float = 1.0
 
 
 def run_script(scenario: Scenario, script: Script, progress: Progress | None = None, *, rows: bool = False) -> Outcome:
@@ -67,10 +72,11 @@ def _counted(task: tuple[Scenario, Script], progress: Progress) -> Counts:
 
 
 def _scripted(built: Built, script: Script, *, rows: bool) -> Built:
+    replicas = built.cluster.replicas + (0 if built.cluster.decode is None else built.cluster.decode.replicas)
     cluster = replace(
         built.cluster,
         faults=FaultPlan(),
-        transitions=script.transitions,
+        transitions=paced(script.transitions, script.pace, replicas),
         horizon_s=BIN_S * ceil(script.horizon_s / BIN_S - 1e-9),
         warmup_s=script.warmup_s,
         bin_s=BIN_S,
@@ -78,3 +84,15 @@ def _scripted(built: Built, script: Script, *, rows: bool) -> Built:
         record_requests=rows,
     )
     return replace(built, cluster=cluster)
+
+
+def paced(transitions: Sequence[Transition], pace: float, replicas: int) -> tuple[Transition, ...]:
+    """The transitions at another usual pace, which all replicas have from the beginning and after every restart."""
+    if pace == 1.0:
+        return tuple(transitions)
+    found = [Transition(0.0, replica, Action.PACE, USUAL, pace) for replica in range(replicas)]
+    for step in transitions:
+        found.append(replace(step, value=step.value * pace) if step.action is Action.PACE else step)
+        if step.action is Action.UP:
+            found.append(Transition(step.at_s, step.replica, Action.PACE, USUAL, pace))
+    return tuple(found)

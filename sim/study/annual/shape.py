@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, log
@@ -17,6 +17,8 @@ LONGEST_S: Final = 4500.0  # longest outage simulated: more than an hour, so tha
 FEW: Final = 1.5  # two durations that differ by less than this factor are one
 APART: Final = 4.0  # between two that differ by more there is another
 MOST: Final = 5  # durations simulated
+MOST_KINDS: Final = 8
+RARE_FRAC: Final = 0.005  # of the events: a kind that comes less often has the response of another
 PACE_DIGITS: Final = 1  # paces are told apart by tenths
 
 Kind = tuple[tuple[Action, float, int], ...]
@@ -51,8 +53,9 @@ class Shape:
     ranks: tuple[tuple[int, ...], ...]
 
     def duration_s(self, event: Event) -> float:
-        """How long an event of this shape was in the state that varies."""
-        return event.gaps_s[self.varying] if self.varying >= 0 else 0.0
+        """How long an event was in the state that varies; of one of another kind, the longest of its gaps."""
+        gaps = event.gaps_s
+        return gaps[self.varying] if self.varying >= 0 and len(gaps) == len(self.gaps_s) else max(gaps, default=0.0)
 
 
 def kind_of(event: Event) -> Kind:
@@ -67,18 +70,45 @@ def key_of(event: Event) -> Key:
     return Key(kind_of(event), event.pool, event.entry)
 
 
-def rounded(transition: Transition) -> Transition:
-    """The same with its pace told to a tenth."""
+def rounded(transition: Transition, usual: float = 1.0) -> Transition:
+    """The same with its pace in tenths of the usual one."""
     if transition.action is not Action.PACE:
         return transition
-    return replace(transition, value=round(transition.value, PACE_DIGITS))
+    return replace(transition, value=round(transition.value / usual, PACE_DIGITS))
 
 
-def shapes(events: Iterable[Event], longest_s: float = LONGEST_S) -> dict[Kind, Shape]:
-    """One shape per kind, with nothing simulated that lasts longer than `longest_s`."""
+def usual_kinds(events: Iterable[Event]) -> dict[Kind, Kind]:
+    """For every kind, the one whose response it has: itself, if it is common.
+
+    A rare one, such as a second fault during an elastic one, has that of the commonest kind that begins alike, or of
+    the commonest of all.
+    """
+    counts: dict[Kind, int] = defaultdict(int)
+    for event in events:
+        counts[kind_of(event)] += 1
+    ranked = sorted(counts, key=lambda kind: -counts[kind])
+    least = RARE_FRAC * sum(counts.values())
+    kept = [kind for index, kind in enumerate(ranked) if index == 0 or (index < MOST_KINDS and counts[kind] >= least)]
+    found = {kind: kind for kind in kept}
+    for kind in ranked[len(kept) :]:
+        alike = [other for other in kept if _begins(other) == _begins(kind)]
+        found[kind] = (alike or kept)[0]
+    return found
+
+
+def _begins(kind: Kind) -> Action:
+    """The first action that changes what a replica can do; that of a pause where there is none."""
+    return next((action for action, _, _ in kind if action is not Action.PAUSE), Action.PAUSE)
+
+
+def shapes(
+    events: Iterable[Event], longest_s: float = LONGEST_S, kinds: Collection[Kind] | None = None
+) -> dict[Kind, Shape]:
+    """One shape per kind, or per one of `kinds`, with nothing simulated that lasts longer than `longest_s`."""
     found: dict[Kind, list[Event]] = defaultdict(list)
     for event in events:
-        found[kind_of(event)].append(event)
+        if kinds is None or kind_of(event) in kinds:
+            found[kind_of(event)].append(event)
     return {kind: _shape(members, longest_s) for kind, members in found.items()}
 
 

@@ -25,6 +25,7 @@ class Steady:
 
     Attributes
     ----------
+    pace : usual pace of steps.
     warmup_s : whole bins, after which a stratum that keeps up is steady.
     patience_s : after which clients have used up all attempts, so that one that does not keep up is steady too.
     work, cpu_s : engine events and processor time of all runs.
@@ -33,6 +34,7 @@ class Steady:
     scenario: Scenario
     replications: int
     workers: int = 0
+    pace: float = 1.0
     warmup_s: float = 0.0
     patience_s: float = 0.0
     work: int = 0
@@ -88,7 +90,7 @@ class Steady:
         if not wanted:
             return
         scripts = [
-            Script(opening(stratum), self.warmup_s, horizon_s, replication)
+            Script(opening(stratum), self.warmup_s, horizon_s, replication, self.pace)
             for stratum, horizon_s in wanted.items()
             for replication in range(self.replications)
         ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sim.faults.transition import Transition
+from sim.faults.transition import Action, Transition
 from sim.study.annual.history import Event, Segment, history
 from sim.study.annual.shape import rounded
 from sim.units import YEAR_S
@@ -22,17 +22,25 @@ class Years:
     each : years of a realisation.
     pools : replicas of each pool; (replicas,) where all do the same.
     year_s : what is called a year.
+    tainted_s : replica-seconds of wrong tokens in all realisations together.
     """
 
     realisations: Sequence[Sequence[Transition]]
     each: int
     pools: tuple[int, ...]
     year_s: float = YEAR_S
+    tainted_s: float = 0.0
 
     @property
     def count(self) -> int:
         """Years in all."""
         return self.each * len(self.realisations)
+
+    @cached_property
+    def pace(self) -> float:
+        """What a step always takes longer, as told to all replicas at the very beginning; events count from there."""
+        first = next(iter(self.realisations[0]), None)
+        return first.value if first is not None and first.at_s == 0.0 and first.action is Action.PACE else 1.0
 
     @property
     def segments(self) -> list[Segment]:
@@ -50,7 +58,8 @@ class Years:
         events: list[Event] = []
         span_s = self.each * self.year_s
         for index, transitions in enumerate(self.realisations):
-            found, happened = history(map(rounded, transitions), self.pools, span_s)
+            steps = (rounded(t, self.pace) for t in transitions if t.at_s > 0.0 or t.action is not Action.PACE)
+            found, happened = history(steps, self.pools, span_s)
             shift_s = index * span_s
             segments += [replace(s, begin_s=s.begin_s + shift_s, end_s=s.end_s + shift_s) for s in found]
             events += [replace(event, at_s=event.at_s + shift_s) for event in happened]
