@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import RenderableType
 from rich.text import Text
 
+from sim.report.costs import option_name
 from sim.report.figures import metric_figure, number, plural, quantity
 from sim.report.terminal import bullets, columns, heading, paragraph, render
 from sim.study.annual.annual import Annual, PartLine
@@ -33,6 +34,10 @@ YEAR: Final = (
     ("worst_hour_bad_p95_frac", "  one year in twenty is worse than"),
     ("cost_per_good_token_factor", "Cost per good token, times that without faults"),
 )
+COSTS: Final = {
+    "cost_usd_per_mtok_output": "Cost per M good output tokens",
+    "cost_usd_per_mtok_output_without_faults": "  without faults",
+}
 ASSUMED: Final = (
     "Faults find the cluster steady: of two within minutes, the second is taken to meet queues that have settled.",
     "Replicas of one pool are alike, and the load is that of the scenario around the clock.",
@@ -106,15 +111,10 @@ def _year(found: Annual) -> list[RenderableType]:
             item = metric_figure(by_name[name])
             value = item.value.removesuffix(f" {by_name[name].unit}")
             rows.append((title, value, item.interval))
-    rows += [
-        (
-            f"Cost of {metric.option}, per M good output tokens",
-            metric_figure(metric).value,
-            metric_figure(metric).interval,
-        )
-        for metric in found.metrics
-        if metric.metric == "cost_usd_per_mtok_output"
-    ]
+    for metric in found.metrics:
+        if metric.metric in COSTS:
+            item = metric_figure(metric)
+            rows.append((f"{COSTS[metric.metric]}, {option_name(metric.option)}", item.value, item.interval))
     return [heading("A year"), columns(("", "", "95 % interval"), rows, "lrr")]
 
 

@@ -31,19 +31,19 @@ def years(steps: object, each: int = 1, replicas: int = 2) -> Years:
 
 @pytest.fixture(scope="module")
 def joined() -> Annual:
-    """Three years of 20,000 s with a dozen outages each."""
+    """Three years of 20,000 s with a few outages each."""
     steps = drawn_outages(5, 3 * SPAN_S, 8000.0)
     return annual(busy(), Years([steps], 3, (2,), SPAN_S), replications=2, workers=1)
 
 
 def test_the_course_of_a_run_adds_up_to_its_totals() -> None:
     """Requests by bin of arrival and counters by bin of the clock, over all bins, are the counters of the run."""
-    script = Script(outage(300.0, 60.0), 120.0, 600.0, 0)
+    script = Script(outage(1900.0, 900.0), 1800.0, 6000.0, 0)
     outcome = run_script(busy(), script)
     counts = Counts.of(outcome, 0.0)
     totals = outcome.record.totals
     sums = dict(zip(METRICS, counts.values.sum(axis=0), strict=True))
-    assert len(counts.values) == 600.0 / BIN_S
+    assert len(counts.values) == 6000.0 / BIN_S
     assert sums["good"] == totals.good
     assert sums["arrived"] == totals.arrived
     assert sums["bad"] == totals.arrived - totals.good
@@ -54,8 +54,8 @@ def test_the_course_of_a_run_adds_up_to_its_totals() -> None:
 
 def test_bins_change_nothing_about_a_run() -> None:
     """The same requests end at the same times, with bins or without."""
-    scenario = busy({"run.horizon_s": 600.0})
-    with_bins = run_script(scenario, Script((), 120.0, 600.0, 0))
+    scenario = busy()
+    with_bins = run_script(scenario, Script((), scenario.run.warmup_s, scenario.run.horizon_s, 0))
     built = build(scenario)
     without = run_built(built, scenario.run.seed, 0)
     assert with_bins.record.totals == without.record.totals
@@ -111,8 +111,8 @@ def test_without_faults_a_year_is_the_run_without_faults() -> None:
 
 def test_twice_the_rate_is_twice_the_first_order() -> None:
     """Outages that do not meet each other add up, whatever each of them does."""
-    once = in_order(outage(2000.0, 100.0), outage(9000.0, 400.0, 1))
-    twice = in_order(once, outage(5000.0, 100.0, 1), outage(13_000.0, 400.0))
+    once = in_order(outage(2000.0, 300.0), outage(9000.0, 900.0, 1))
+    twice = in_order(once, outage(5000.0, 300.0, 1), outage(13_000.0, 900.0))
     single, double = (annual(busy(), years(steps), replications=2, workers=1) for steps in (once, twice))
     bad = "bad_requests_by_faults_per_year"
     assert single.value(bad) > 100.0
