@@ -21,7 +21,9 @@ from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.held import Held
 from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
+from sim.engine.overtaking import until_overtaken
 from sim.engine.path import Again
+from sim.engine.piecewise_lane import PiecewiseLane, steps_to_knot
 from sim.engine.pipeline import Pipeline
 from sim.engine.plan import EngineLimits
 from sim.engine.prefix_cache import Shared
@@ -85,6 +87,7 @@ class Replica(Books):
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
+        self._kinked = [lane for _, lane in self._lanes if isinstance(lane, PiecewiseLane)]
         self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
@@ -383,6 +386,8 @@ class Replica(Books):
                 rank.schedule(step, now)
             if rank.safe_until < safe:  # noqa: PLR1730 - a call costs more than the rest of the line
                 safe = rank.safe_until
+        for kinked in self._kinked:
+            kinked.reach(step)
         slowest_s = slope_s = 0.0
         total_tokens = most_tokens = chunk_tokens = 0
         for pair in self._lanes:
@@ -477,18 +482,8 @@ class Replica(Books):
                 if rank.waiting:
                     steps = rank.steps_until_admission(step, steps)
         if steps > 1 and len(self._lanes) > 1:
-            steps = self._until_overtaken(step, steps, slowest_s, slope_s)
-        return steps
-
-    def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
-        """Steps until another lane becomes the slowest, at most `steps`, at least 1."""
-        for _, lane in self._lanes:
-            steeper = lane.slope_s - slope_s
-            if steeper > 0.0:
-                behind = slowest_s - lane.first_s - (step - lane.step) * lane.slope_s
-                if behind < steps * steeper:
-                    steps = max(1, int(behind / steeper) + 1)
-        return steps
+            steps = until_overtaken([lane for _, lane in self._lanes], step, steps, slowest_s, slope_s)
+        return steps_to_knot(self._kinked, step, steps) if self._kinked else steps
 
     # ---- for the identities -------------------------------------------------------------------------------------
 
