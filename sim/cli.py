@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 trace_app = typer.Typer(help="Describe and convert request traces.", no_args_is_help=True)
 app.add_typer(trace_app, name="trace")
+steps_app = typer.Typer(help="Tables of step times: convert, and compare with the law.", no_args_is_help=True)
+app.add_typer(steps_app, name="steps")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).")]
 Set = Annotated[
@@ -274,6 +276,77 @@ def trace_convert(
         source = read_trace(file, trace_format, sort=sort)
     requests = write_mooncake(source, out)
     _print(to_json({"out": str(out), "requests": requests}) if as_json else f"{requests:,} requests written to {out}")
+
+
+@steps_app.command("convert")
+def steps_convert(
+    file: Annotated[Path, typer.Argument(metavar="GRID", help="Step times exported from AIConfigurator (CSV).")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Table of steps to write; a scenario names it.")],
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Rows to take, such as config=dp16ep16. May be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn an export of AIConfigurator into a table of steps (deployment.engine.step_times)."""
+    from sim.report.json_text import to_json
+    from sim.study.files import write_text
+    from sim.study.steps.grid import grid_rows
+    from sim.study.steps.text import steps_text
+
+    rows = grid_rows(file, dict(_pair("--where", item) for item in where or []))
+    write_text(out, steps_text(rows))
+    _print(to_json({"out": str(out), "steps": len(rows)}) if as_json else f"{len(rows):,} steps written to {out}")
+
+
+@steps_app.command("compare")
+def steps_compare(
+    scenario: ScenarioFile,
+    file: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of steps (CSV).")],
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the law of a scenario says of every step of a table: a second opinion on either."""
+    from sim.report.json_text import to_json
+    from sim.report.steps_text import steps_text
+    from sim.steptime.step_rows import read_step_rows
+    from sim.study.steps.compare import compare_steps, step_errors
+
+    loaded = _load(scenario, overrides, None)
+    steps = compare_steps(loaded, read_step_rows(file))
+    data = [{slot: getattr(errors, slot) for slot in errors.__slots__} for errors in step_errors(steps)]
+    _print(to_json({"steps": data}) if as_json else steps_text(loaded.name, file, steps))
+
+
+@steps_app.command("aic")
+def steps_aic(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Table of steps to write; a scenario names it.")],
+    overrides: Set = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model in AIConfigurator, on Hugging Face.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask NVIDIA AIConfigurator for the step times of a scenario's layout (optional extra: aic)."""
+    from sim.report.json_text import to_json
+    from sim.study.files import write_text
+    from sim.study.steps.aic import aic_steps
+    from sim.study.steps.text import steps_text
+
+    asked = aic_steps(_load(scenario, overrides, None), model)
+    write_text(out, steps_text(asked.rows))
+    refused = f"; {asked.refused:,} were refused: {asked.reason}" if asked.refused else ""
+    data = {"out": str(out), "steps": len(asked.rows), "refused": asked.refused, "reason": asked.reason}
+    _print(to_json(data) if as_json else f"{len(asked.rows):,} steps written to {out}{refused}")
+
+
+def _pair(option: str, item: str) -> tuple[str, str]:
+    """Key and value of an option that takes KEY=VALUE."""
+    from sim.errors import ScenarioError
+
+    key, equals, value = item.partition("=")
+    if not equals or not key.strip():
+        raise ScenarioError(f"{option} takes KEY=VALUE", value=item)
+    return key.strip(), value
 
 
 def _load(path: Path, overrides: list[str] | None, trace: Path | None) -> Any:

@@ -17,12 +17,14 @@ from sim.simulation.faults import fault_plan, restart_parts
 from sim.simulation.memory import Planned
 from sim.simulation.roles import Role, nodes_in_service, roles_of
 from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
+from sim.simulation.step_times import step_times_law
 from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
-from sim.steptime.served import ServedStepLaw, served_law
+from sim.steptime.law import StepLaw
+from sim.steptime.served import served_law
 from sim.units import MILLISECOND
 from sim.workload.mix import Mix
 from sim.workload.workload import Workload
@@ -36,18 +38,18 @@ class Built:
 
     Attributes
     ----------
-    law : of the kernels; `served` is that of the engine that runs them.
+    law : of the kernels; `served` is that of the engine that runs them, or of measured step times in its place.
     """
 
     planned: Planned
     law: KernelStepLaw
-    served: ServedStepLaw
+    served: StepLaw
     cluster: ClusterPlan
     workload: Workload | Mix
     tenant_slos: tuple[ServiceLevel, ...] = ()
     decode_planned: Planned | None = None
     decode_law: KernelStepLaw | None = None
-    decode_served: ServedStepLaw | None = None
+    decode_served: StepLaw | None = None
 
 
 def build(scenario: Scenario) -> Built:
@@ -63,7 +65,7 @@ def build(scenario: Scenario) -> Built:
     built = Built(
         first.planned,
         law,
-        served_law(law, engine_constants(first.scenario)),
+        _served(first, law),
         cluster_plan(first.scenario, first.planned, nodes),
         workload_of(scenario),
         tenant_service_levels(scenario),
@@ -77,8 +79,14 @@ def build(scenario: Scenario) -> Built:
         cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
         decode_planned=decode.planned,
         decode_law=decode_law,
-        decode_served=served_law(decode_law, engine_constants(decode.scenario)),
+        decode_served=_served(decode, decode_law),
     )
+
+
+def _served(role: Role, kernels: KernelStepLaw) -> StepLaw:
+    """The law that the engine of a role is timed by."""
+    measured = step_times_law(role.scenario, role.name)
+    return served_law(kernels, engine_constants(role.scenario)) if measured is None else measured
 
 
 def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
