@@ -181,27 +181,50 @@ def validate(
 
 @app.command()
 def calibrate(
-    points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
+    scenario: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SCENARIO]", help="Cluster that was measured: model, GPUs, layout, engine limits."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES]...", help="Further results, after --bench FILE.")
+    ] = None,
+    bench: Annotated[
+        list[Path] | None,
+        typer.Option(help="Results of vLLM bench serve, InferenceX, aiperf, or a CSV of steps; may be repeated."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="CSV of points of many systems; columns in docs/files.md.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time kernels on this machine's GPUs (extra: measure).")
+    ] = False,
+    overrides: Set = None,
     out: Annotated[Path, typer.Option(help="Calibration file to write; a scenario names it.")] = Path(
         "runs/calibration.csv"
     ),
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fit the constants of engines on measured points, and write them with their intervals."""
-    from datetime import UTC, datetime
-
-    from sim.report.calibrate_text import calibrate_text
-    from sim.report.console import progress_bar
+    """Fit the constants of an engine: on results of one cluster, on points of many, or on kernels timed here."""
+    from sim.errors import ScenarioError
+    from sim.report.calibration import calibrate_bench, calibrate_measure, calibrate_points
     from sim.report.json_text import to_json
-    from sim.study.calibrate.calibrate import calibrate as fit
-    from sim.study.calibrate.calibrate import write_rows
 
-    with progress_bar("calibrate") as progress:
-        found = fit(points, workers=workers, progress=progress)
-    write_rows(out, found, f"sim calibrate on {points.name}", datetime.now(UTC).strftime("%Y-%m"))
-    data = [{slot: getattr(constant, slot) for slot in constant.__slots__} for constant in found]
-    _print(to_json({"out": str(out), "constants": data}) if as_json else calibrate_text(found, out))
+    given = {"--bench": bool(bench), "--points": points is not None, "--measure": measure}
+    if sum(given.values()) != 1:
+        raise ScenarioError("takes one of " + ", ".join(given), key="sim calibrate")
+    if (files and not bench) or (points is not None and scenario is not None):
+        raise ScenarioError("goes with --bench alone", value=str(scenario))
+    cluster = None if scenario is None else _load(scenario, overrides, None)
+    if points is not None:
+        text, data = calibrate_points(points, out, workers)
+    elif measure:
+        text, data = calibrate_measure(cluster, out)
+    elif cluster is None:
+        raise ScenarioError("--bench needs the scenario of the cluster that was measured as first argument")
+    else:
+        text, data = calibrate_bench(cluster, [*(bench or []), *(files or [])], out, workers)
+    _print(to_json(data) if as_json else text)
 
 
 @app.command()
