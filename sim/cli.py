@@ -231,9 +231,7 @@ def calibrate(
 def catalog(
     area: Annotated[
         str,
-        typer.Argument(
-            help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, weight_formats, kv_formats."
-        ),
+        typer.Argument(help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, measurements, ..."),
     ],
     subject: Annotated[str | None, typer.Argument(help="Only this subject, with all its facts.")] = None,
     as_json: Json = False,

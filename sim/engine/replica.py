@@ -87,8 +87,9 @@ class Replica(Books):
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
         self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
-        self._kinked = [lane for _, lane in self._lanes if isinstance(lane, PiecewiseLane)]
-        self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
+        self._batches = [lane for _, lane in self._lanes]
+        self._kinked = [lane for lane in self._batches if isinstance(lane, PiecewiseLane)]
+        self._shared_s = shared_seconds(limits, law, self._batches)
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}
@@ -482,7 +483,7 @@ class Replica(Books):
                 if rank.waiting:
                     steps = rank.steps_until_admission(step, steps)
         if steps > 1 and len(self._lanes) > 1:
-            steps = until_overtaken([lane for _, lane in self._lanes], step, steps, slowest_s, slope_s)
+            steps = until_overtaken(self._batches, step, steps, slowest_s, slope_s)
         return steps_to_knot(self._kinked, step, steps) if self._kinked else steps
 
     # ---- for the identities -------------------------------------------------------------------------------------

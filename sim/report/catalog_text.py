@@ -32,6 +32,7 @@ AREAS: Final = (
     "weight_formats",
     "kv_formats",
     "speculation",
+    "measurements",
 )
 MODEL_HEAD: Final = (
     "model",

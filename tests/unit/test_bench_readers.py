@@ -107,6 +107,15 @@ def test_vllm_arrays_keep_every_request_and_drop_those_that_failed(tmp_path: Pat
     assert any("1 requests did not complete" in note for note in run.notes)
 
 
+def test_long_arrays_on_one_line_are_no_csv(tmp_path: Path) -> None:
+    """Thirty thousand requests in one line of JSON, as the load generator writes them."""
+    many = 30_000
+    arrays = {"input_lens": [10] * many, "output_lens": [1] * many, "ttfts": [0.123456789] * many, "itls": [[]] * many}
+    text = json.dumps({**VLLM, **arrays, "generated_texts": ["x" * 200_000]})
+    assert "\n" not in text
+    assert one(tmp_path, text).requests == many
+
+
 def test_loads_of_vllm(tmp_path: Path) -> None:
     """All at once without limit; a rate with its burstiness; several runs in one file."""
     assert one(tmp_path, {**VLLM, "max_concurrency": None}).concurrency == 4
