@@ -1,7 +1,7 @@
 """Results of InferenceX (InferenceMAX): one object or CSV row per run, seconds, tokens per second and GPU.
 
-Names as in its `utils/process_result.py`. Its harness (`measured` in docs/validation.md) sends ten requests for each
-caller in a closed loop, of lengths uniform between 0.8 and 1.0 of the nominal ones.
+Names as in its `utils/process_result.py`. Its harness sends ten requests for each caller in a closed loop, of lengths
+uniform between 0.8 and 1.0 of the nominal ones.
 """
 
 from __future__ import annotations
