@@ -236,6 +236,37 @@ def schema(
     write_text(out, schema_text())
 
 
+@app.command("fault-trace")
+def fault_trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="InfiniteHBD JSON or fault CSV, gzip or not.")],
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes of the fleet, with those that never failed.")] = None,
+    from_day: Annotated[float | None, typer.Option(help="Day the record begins; default the first fault.")] = None,
+    to_day: Annotated[float | None, typer.Option(help="Day the record ends; default the last event.")] = None,
+    needed: Annotated[str, typer.Option(help="Nodes that must be up, comma-separated.")] = "2,4,8,16",
+    spares: Annotated[str, typer.Option(help="Spare nodes, comma-separated.")] = "0,1,2",
+    subsets: Annotated[int, typer.Option(min=2, max=1_000_000, help="Random sets of nodes.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Describe a recorded fault history, and replay it as small fleets beside the binomial law."""
+    from sim.faults.trace import read_fault_trace
+    from sim.faults.trace_summary import summarise
+    from sim.report.fault_trace_text import fault_trace_dict, fault_trace_text
+    from sim.report.json_text import to_json
+    from sim.study.fault_replay import replay
+    from sim.units import DAY_S, HOUR_S
+
+    hours = DAY_S / HOUR_S
+    window = [None if day is None else day * hours for day in (from_day, to_day)]
+    trace = read_fault_trace(file, nodes, *window)
+    cells = replay(trace, _counts("--needed", needed), _counts("--spares", spares), subsets, seed)
+    summary = summarise(trace)
+    if as_json:
+        _print(to_json(fault_trace_dict(trace, summary, cells)))
+    else:
+        _print(fault_trace_text(trace, summary, cells, named=nodes is not None))
+
+
 @trace_app.command("describe")
 def trace_describe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Azure CSV, Mooncake JSONL or plain CSV, gzip or not.")],
@@ -274,6 +305,16 @@ def trace_convert(
         source = read_trace(file, trace_format, sort=sort)
     requests = write_mooncake(source, out)
     _print(to_json({"out": str(out), "requests": requests}) if as_json else f"{requests:,} requests written to {out}")
+
+
+def _counts(option: str, text: str) -> list[int]:
+    """Whole numbers between commas."""
+    from sim.errors import ScenarioError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ScenarioError(f"{option} takes whole numbers", value=text, valid="such as 2,4,8") from None
 
 
 def _load(path: Path, overrides: list[str] | None, trace: Path | None) -> Any:
