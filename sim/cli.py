@@ -207,7 +207,7 @@ def catalog(
     area: Annotated[
         str,
         typer.Argument(
-            help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, weight_formats, kv_formats."
+            help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, providers, and formats."
         ),
     ],
     subject: Annotated[str | None, typer.Argument(help="Only this subject, with all its facts.")] = None,
@@ -244,7 +244,7 @@ def fault_trace(
     to_day: Annotated[float | None, typer.Option(help="Day the record ends; default the last event.")] = None,
     needed: Annotated[str, typer.Option(help="Nodes that must be up, comma-separated.")] = "2,4,8,16",
     spares: Annotated[str, typer.Option(help="Spare nodes, comma-separated.")] = "0,1,2",
-    subsets: Annotated[int, typer.Option(min=2, max=1_000_000, help="Random sets of nodes.")] = 2000,
+    subsets: Annotated[int, typer.Option(min=2, max=1_000_000, help="Random sets of nodes.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
     as_json: Json = False,
 ) -> None:

@@ -30,7 +30,8 @@ NOTES: Final = (
     "Trace: share of time with at least the needed nodes up, among random sets of needed + spares nodes of the fleet; "
     "spares fail as well. All sets: its exact mean. Binomial: independent nodes with the fleet's availability.",
     "Shortage ratio: time short of nodes in the trace, all sets, over that of the binomial law.",
-    "The interval is that of the mean over sets of this one record; another fleet, or another year, differs by more.",
+    "The interval is that of the mean over sets of this one record; another fleet, or another year, differs by more. "
+    "It is too narrow where few sets are ever short: all sets is exact there.",
 )
 
 
