@@ -117,7 +117,9 @@ def read_fault_trace(
     named = len({item.node for item in found})
     fleet = named if nodes is None else nodes
     if fleet < named:
-        raise TraceError(f"{path}: names {named} nodes, which do not fit a fleet of {fleet}; give at least {named} nodes")
+        raise TraceError(
+            f"{path}: names {named} nodes, which do not fit a fleet of {fleet}; give at least {named} nodes"
+        )
     starts_h = [item.start_h for item in found]
     first_h, late_h = min(starts_h), max(starts_h)
     last_h = max([late_h, *(item.end_h for item in found if isfinite(item.end_h))])

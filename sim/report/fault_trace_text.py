@@ -45,7 +45,9 @@ def fault_trace_text(trace: FaultTrace, summary: FaultSummary, cells: Sequence[R
     title = f"{trace.source}: {plural(summary.episodes, 'episode')} on {plural(summary.nodes, 'node')} in "
     parts: list[Any] = [paragraph(f"{title}{summary.days:,.1f} days", "bold", 0), Text("")]
     if not named:
-        parts += bullets(["The fleet is taken to be the nodes that the file names; healthy ones are left out: --nodes"], "!")
+        parts += bullets(
+            ["The fleet is taken to be the nodes that the file names; healthy ones are left out: --nodes"], "!"
+        )
     parts += [pairs(_facts(trace, summary)), heading("Classes"), columns(CLASS_HEAD, _classes(summary), "lrrrr")]
     parts += [heading("Replay as a small fleet"), columns(REPLAY_HEAD, _cells(cells), "rrrrrrrr", gap=1)]
     return render([*parts, *bullets(NOTES)])
@@ -88,7 +90,10 @@ def _facts(trace: FaultTrace, summary: FaultSummary) -> list[tuple[str, str]]:
     gap = "n/a" if summary.gap_cv is None else number(summary.gap_cv, 2)
     short = "n/a" if summary.short_gap_frac is None else f"{PERCENT * summary.short_gap_frac:.0f} %"
     rows = [
-        ("record", f"days {trace.from_h / 24:,.2f} to {trace.to_h / 24:,.2f}, {trace.open_ended} still open at its end"),
+        (
+            "record",
+            f"days {trace.from_h / 24:,.2f} to {trace.to_h / 24:,.2f}, {trace.open_ended} still open at its end",
+        ),
         ("rate", f"{number(summary.per_1000_node_days, 2)} episodes per 1,000 node-days"),
         ("repair", f"mean {number(summary.repair_mean_h, 1)} h; {repair}"),
         ("availability", f"{PERCENT * summary.availability:.2f} % of node time"),

@@ -77,7 +77,9 @@ def test_statistics_of_the_trace(shared: Callable[[str], Path]) -> None:
     assert [expected for _, expected in found.returns] == pytest.approx([0.004, 0.03, 0.12], abs=0.0025)
     assert [m.shape for m in found.merged[:3]] == pytest.approx([0.93, 1.51, 2.69], abs=0.01)
     assert found.merged[3].shape is None
-    assert [m.first_faults_per_1000_node_days for m in found.merged] == pytest.approx([4.18, 3.25, 2.88, 2.40], abs=0.02)
+    assert [m.first_faults_per_1000_node_days for m in found.merged] == pytest.approx(
+        [4.18, 3.25, 2.88, 2.40], abs=0.02
+    )
     assert found.without_fault_frac == pytest.approx(0.4225)
     assert found.worst_shares == pytest.approx((0.24, 0.41), abs=0.006)
     assert found.gap_cv == pytest.approx(1.76, abs=0.005)
