@@ -267,6 +267,51 @@ def fault_trace(
         _print(fault_trace_text(trace, summary, cells, named=nodes is not None))
 
 
+@app.command()
+def providers(
+    vendor: Annotated[list[str] | None, typer.Option(help="Only this service; may be repeated. Default all.")] = None,
+    years: Annotated[int, typer.Option(min=1, max=1000, help="Years in each replication.")] = 5,
+    replications: Annotated[int, typer.Option(min=2, max=1_000_000, help="Independent replications.")] = 200,
+    rates: Annotated[
+        str, typer.Option(help="Rare events: none, low, base, high, or drawn from their posterior.")
+    ] = "base",
+    exposed: Annotated[bool, typer.Option(help="The customer can be cut off by region or ownership.")] = False,
+    national: Annotated[bool, typer.Option(help="A national regulator can suspend the service.")] = False,
+    withdrawal: Annotated[bool, typer.Option(help="Stress case: the model is withdrawn once.")] = False,
+    migration_days: Annotated[float | None, typer.Option(help="From notice until served elsewhere.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Also show what this tier's rate limits refuse.")] = None,
+    rate_rps: Annotated[float, typer.Option(help="Load for --tier, requests per second.")] = 1.0,
+    input_tokens: Annotated[float, typer.Option(help="Mean input tokens of a request for --tier.")] = 2000.0,
+    output_tokens: Annotated[float, typer.Option(help="Mean output tokens of a request for --tier.")] = 500.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Simulate API providers as systems with failures: incidents, withdrawals, retirements, rate limits."""
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.report.providers_text import limits_dict, limits_text, providers_dict, providers_text
+    from sim.study.load_sample import refused_share
+    from sim.study.provider_catalog import SERVICES, Circumstances, rate_limits
+    from sim.study.providers import simulate_providers
+
+    customer = Circumstances(rates, exposed, national, withdrawal, migration_days)  # type: ignore[arg-type]  # checked there
+    limited = None
+    if tier is not None:
+        load = {"rate_rps": rate_rps, "input_tokens": input_tokens, "output_tokens": output_tokens}
+        limited = refused_share(rate_limits(tier), **load, replications=min(replications, 10), seed=seed)
+    with progress_bar("providers") as progress:
+        found = simulate_providers(
+            vendor or SERVICES, customer, years=years, replications=replications, seed=seed, progress=progress
+        )
+    if as_json:
+        data = providers_dict(found, customer, years, replications)
+        _print(to_json(data | ({} if tier is None or limited is None else {"limits": limits_dict(tier, limited)})))
+        return
+    _print(providers_text(found, customer, years, replications))
+    if tier is not None and limited is not None:
+        _print(limits_text(tier, limited))
+
+
 @trace_app.command("describe")
 def trace_describe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Azure CSV, Mooncake JSONL or plain CSV, gzip or not.")],

@@ -39,4 +39,4 @@ class PriceChanges:
         sigma = self.volatility / sqrt(self.per_year)
         mean = max(1.0 + log1p(self.drift_frac) / self.per_year, 1e-3)
         factors = mean * np.exp(sigma * rng.standard_normal(count) - sigma**2 / 2.0)
-        return at_h, np.cumprod(factors)
+        return at_h, np.asarray(np.cumprod(factors), dtype=np.float64)

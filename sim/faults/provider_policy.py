@@ -124,7 +124,8 @@ class Retirement:
     def draw_h(self, horizon_h: float, streams: Streams, name: str) -> list[float]:
         """Moments of retirement within the horizon; the age at time zero is that of a random moment."""
         rng = streams.generator(f"{name}.{self.cause}")
-        at_h, found = -RETIREMENT_WARM_UP_H, []
+        at_h = -RETIREMENT_WARM_UP_H
+        found: list[float] = []
         while True:
             at_h += float(rng.lognormal(log(self.median_days), self.sigma)) * HOURS_PER_DAY
             if at_h >= horizon_h:

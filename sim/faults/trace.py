@@ -85,12 +85,12 @@ class DownTable:
     @property
     def weights(self) -> Floats:
         """(stretches,) share of the time."""
-        return self.length_h / self.length_h.sum()
+        return np.asarray(self.length_h / self.length_h.sum(), dtype=np.float64)
 
     @property
     def availability(self) -> float:
         """Share of node time up."""
-        return 1.0 - float(self.weights @ self.down_nodes) / self.down.shape[1]
+        return 1.0 - float(self.weights @ self.down_nodes) / int(self.down.shape[1])
 
 
 def read_fault_trace(

@@ -45,7 +45,7 @@ class Weibull:
 
     def quantile(self, p: float) -> float:
         """Time that a share `p` does not exceed."""
-        return self.scale * (-log(1.0 - p)) ** (1.0 / self.shape)
+        return float(self.scale * (-log(1.0 - p)) ** (1.0 / self.shape))
 
 
 @dataclass(frozen=True, slots=True)

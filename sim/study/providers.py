@@ -113,7 +113,7 @@ def figures(
     name: str,
     profiles: Sequence[Profile],
     *,
-    theory: tuple[float, float] | None = None,
+    theory: tuple[float, float | None] | None = None,
     retirements: Estimate | None = None,
     price_rise: Estimate | None = None,
 ) -> ServiceFigures:
@@ -129,9 +129,7 @@ def figures(
         worst_hour=mean_interval([float(one.worst_frac(HOUR_H).mean()) for one in profiles]),
         worst_day=mean_interval([float(one.worst_frac(DAY_H).mean()) for one in profiles]),
         longest_h=mean_interval([float(one.longest_h().mean()) for one in profiles]),
-        over={
-            label: proportion_interval(int((longest > hours).sum()), longest.size) for label, hours in OVER.items()
-        },
+        over={label: proportion_interval(int((longest > hours).sum()), longest.size) for label, hours in OVER.items()},
         theory_clear=None if theory is None else theory[0],
         theory_served=None if theory is None else theory[1],
         retirements=retirements,
