@@ -1,8 +1,8 @@
 """Replicas on a pool of nodes that fail and are repaired independently: the cluster that the closed forms describe.
 
-Every node of the pool, hot spares included, fails at the same rate and has a crew of its own. It knows no lemons, shocks or
-bad repairs; it stands here so that paths to a service can be compared with theory, and is no substitute for a fleet's
-history.
+Every node of the pool, hot spares included, fails at the same rate and has a crew of its own. There are no lemons,
+shocks or bad repairs; it stands here so that paths to a service can be compared with theory, and is no substitute for a
+fleet's history.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ class NodePool:
         return max(0.0, 1.0 - replicas / (self.replicas * self.load_frac))
 
     def outages(self, horizon_h: float, streams: Streams, name: str) -> list[Outages]:
-        """Time with too few nodes, and restarts; the latter act on the replicas that are left."""
+        """Time with too few nodes, and restarts; the latter act on the replicas that are left.
+
+        Parameters
+        ----------
+        name : prefix of the random streams; under the same name a larger pool has the nodes of a smaller one and more.
+        """
         events = self._events(horizon_h, streams, name)
         serving = blockwise(streams.generator(f"{name}.in_service").random, BLOCK)
         restart_h = self.restart_s / HOUR_S
@@ -78,7 +83,7 @@ class NodePool:
                 left = self.failing(count)
                 lost = 1.0 - (1.0 - self.failing(count - 1)) / (1.0 - left) if left < 1.0 else 0.0
                 restart.append((moment_h, moment_h + restart_h, lost))
-        return [Outages.of(f"{name}: {SHORT}", short), Outages.of(f"{name}: {RESTART}", restart)]
+        return [Outages.of(SHORT, short), Outages.of(RESTART, restart)]
 
     def _events(self, horizon_h: float, streams: Streams, name: str) -> list[tuple[float, int]]:
         """(moment, change of nodes up) of all nodes, in order of time."""

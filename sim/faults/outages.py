@@ -1,7 +1,7 @@
 """Stretches in which a share of requests fails, and what they add up to over a year.
 
-Time is hours since the start, a Monday at midnight. Several causes at a time act one after the other on what is left, so
-that two causes of 30 % leave 49 %; a loss is booked on the first cause of the list that takes it.
+Time is hours since the start, a Monday at midnight. Several causes at a time act one after the other on what is left:
+two of 30 % leave 49 %; a loss is booked on the first cause of the list that takes it.
 """
 
 from __future__ import annotations

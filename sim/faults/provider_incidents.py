@@ -31,15 +31,15 @@ class IncidentLaw:
     ----------
     gap_mean_h, gap_cv : from start to start.
     duration_mu, duration_sigma : mean and standard deviation of the logarithm of hours.
-    partial_frac, major_frac : share of incidents in which `partial_severity` or all of the requests fail; in the others,
-        which a status page lists as well, none do.
+    partial_frac, major_frac : share of incidents in which `partial_severity` or all of the requests fail; in the
+        others, which a status page lists as well, none do.
     partial_severity : share of requests that fail in a partial outage.
     weekend_factor : rate on a weekend day over that on a weekday; the mean over the week stays.
 
     Raises
     ------
-    ScenarioError : incidents longer than the gaps, shares beyond one, or a gap law less variable than a hyper-exponential
-        law can be.
+    ScenarioError : incidents longer than the gaps, shares beyond one, or a gap law less variable than a
+        hyper-exponential law can be.
 
     Notes
     -----

@@ -57,8 +57,8 @@ def refused(
 
     Sources
     -------
-    With a bucket of one request and Poisson arrivals it is Erlang's loss system with one server, a / (1 + a); checked in
-    `tests/unit/test_providers.py`.
+    With a bucket of one request and Poisson arrivals it is Erlang's loss system with one server, a / (1 + a);
+    checked in `tests/unit/test_providers.py`.
     """
     rates = (
         ("requests", limits.requests_per_min),

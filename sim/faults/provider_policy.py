@@ -25,8 +25,8 @@ class JeffreysRate:
 
     Sources
     -------
-    Jeffreys prior of a Poisson rate. Checked: 1 event in 10.5 years: mean 0.14, 90 % 0.017 to 0.37; 2 events: 0.24, 0.05
-    to 0.53; 0 in 1.5: 0.33, 0.001 to 1.28.
+    Jeffreys prior of a Poisson rate. Checked: 1 event in 10.5 years: mean 0.14, 90 % 0.017 to 0.37; 2 events: 0.24,
+    0.05 to 0.53; 0 in 1.5: 0.33, 0.001 to 1.28.
     """
 
     events: int

@@ -108,7 +108,8 @@ def read_fault_trace(
 
     Raises
     ------
-    TraceError : missing, empty or malformed file; fewer nodes than the file names; faults that start outside the record.
+    TraceError : missing, empty or malformed file; fewer nodes than the file names; faults that start outside of
+        the record.
     """
     path = Path(path)
     kind, found = read_episodes(path)
@@ -126,8 +127,8 @@ def read_fault_trace(
     begin_h, stop_h = first_h if from_h is None else from_h, last_h if to_h is None else to_h
     if not (begin_h <= first_h and late_h <= stop_h and begin_h < stop_h):
         raise TraceError(
-            f"{path}: has faults that start on days {first_h / HOURS_PER_DAY:g} to {late_h / HOURS_PER_DAY:g}, outside a "
-            f"record of days {begin_h / HOURS_PER_DAY:g} to {stop_h / HOURS_PER_DAY:g}"
+            f"{path}: has faults that start on days {first_h / HOURS_PER_DAY:g} to {late_h / HOURS_PER_DAY:g}, outside "
+            f"a record of days {begin_h / HOURS_PER_DAY:g} to {stop_h / HOURS_PER_DAY:g}"
         )
     closed = (item if isfinite(item.end_h) else replace(item, end_h=stop_h) for item in found)
     ordered = tuple(sorted(closed, key=lambda item: (item.start_h, item.end_h)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
@@ -55,8 +56,8 @@ class FaultSummary:
     repair_mean_h, repair_quantiles_h : of the episodes, quantiles at `REPAIR_QUANTILES`.
     availability : share of node time up, overlapping episodes counted once.
     down_mean, down_sd, down_p95, down_p99, down_max : nodes down at once, by time.
-    returns : for each of `RETURN_DAYS`: share of returns followed by a new fault of the same node so soon, and what equal
-        nodes with the mean rate would have.
+    returns : for each of `RETURN_DAYS`: share of returns followed by a new fault of the same node so soon, and what
+        equal nodes with the mean rate would have.
     without_fault_frac : nodes without any episode.
     worst_shares : share of episodes on the worst 5 % and 10 % of nodes.
     gap_cv : coefficient of variation of gaps between starts anywhere; 1 for a Poisson stream.
@@ -160,7 +161,7 @@ def _returns(trace: FaultTrace, days: float) -> tuple[float, float]:
     soon = sum(
         after - end <= days * HOURS_PER_DAY
         for episodes in _by_node(trace)
-        for (_, end), (after, _) in zip(episodes, episodes[1:], strict=False)
+        for (_, end), (after, _) in itertools.pairwise(episodes)
     )
     rate_per_day = len(trace.episodes) / trace.node_days
     return soon / len(trace.episodes), float(-np.expm1(-rate_per_day * days))

@@ -58,8 +58,8 @@ def without_fault_frac(mean: float, shape: float) -> float:
 
     Sources
     -------
-    Gamma-Poisson (negative binomial) zero class, (r / (r + m))^r. Checked: r = 0.9256529, mean 1.46: 0.4163028612, where
-    the trace of StepFun has 0.4225 and equal units would give 0.2322.
+    Gamma-Poisson (negative binomial) zero class, (r / (r + m))^r. Checked: r = 0.9256529, mean 1.46: 0.4163028612,
+    where the trace of StepFun has 0.4225 and equal units would give 0.2322.
     """
     positive(mean=mean, shape=shape)
     return float((shape / (shape + mean)) ** shape)

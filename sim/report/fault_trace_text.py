@@ -27,11 +27,16 @@ REPLAY_HEAD: Final = (
     "shortage\nratio",
 )
 NOTES: Final = (
-    "Trace: share of time with at least the needed nodes up, among random sets of needed + spares nodes of the fleet; "
-    "spares fail as well. All sets: its exact mean. Binomial: independent nodes with the fleet's availability.",
+    (
+        "Trace: share of time with at least the needed nodes up, among random sets of needed + spares nodes of the "
+        "fleet; spares fail as well. All sets: its exact mean. Binomial: independent nodes with the "
+        "fleet's availability."
+    ),
     "Shortage ratio: time short of nodes in the trace, all sets, over that of the binomial law.",
-    "The interval is that of the mean over sets of this one record; another fleet, or another year, differs by more. "
-    "It is too narrow where few sets are ever short: all sets is exact there.",
+    (
+        "The interval is that of the mean over sets of this one record; another fleet, or another year, differs by "
+        "more. It is too narrow where few sets are ever short: all sets is exact there."
+    ),
 )
 
 
@@ -99,8 +104,10 @@ def _facts(trace: FaultTrace, summary: FaultSummary) -> list[tuple[str, str]]:
         ("availability", f"{PERCENT * summary.availability:.2f} % of node time"),
         (
             "down at once",
-            f"mean {number(summary.down_mean, 1)}, sd {number(summary.down_sd, 1)}, p95 {summary.down_p95:.0f}, "
-            f"p99 {summary.down_p99:.0f}, max {summary.down_max}",
+            (
+                f"mean {number(summary.down_mean, 1)}, sd {number(summary.down_sd, 1)}, p95 {summary.down_p95:.0f}, "
+                f"p99 {summary.down_p99:.0f}, max {summary.down_max}"
+            ),
         ),
         ("new fault after return", returns),
         ("nodes without a fault", f"{PERCENT * summary.without_fault_frac:.0f} %"),
@@ -108,8 +115,10 @@ def _facts(trace: FaultTrace, summary: FaultSummary) -> list[tuple[str, str]]:
         ("gaps between starts", f"cv {gap} (1 for independent faults); {short} under 10 minutes"),
         (
             "bursts",
-            f"{PERCENT * summary.burst_frac:.1f} % of episodes start in 10 minutes with at least four starts; "
-            f"most {summary.burst_max}",
+            (
+                f"{PERCENT * summary.burst_frac:.1f} % of episodes start in 10 minutes with at least four starts; "
+                f"most {summary.burst_max}"
+            ),
         ),
     ]
     for gap_days, merged in zip(MERGE_DAYS, summary.merged, strict=True):

@@ -20,13 +20,19 @@ from sim.study.providers import ServiceFigures
 PERCENT: Final = 100.0
 RISKS: Final = ("model_pulled", "region_cutoff", "regulator_suspension", "weights_barred")
 NOTES: Final = (
-    "Clear: share of time in which no request fails. Served: share of requests that do not fail, at a steady load. "
-    "Brackets hold 95 % intervals over replications; closed form is theory for the same inputs.",
-    "Incidents follow the vendors' own status pages to August 2024: self-reported, narrow incidents included, and with the "
-    "shares of partial and major outages that give the page's own availability; the status page column "
-    "knows incidents only.",
-    "Rare events are stated rates, scenarios and no forecasts: each rests on none to two events. They are counted only as "
-    "far as migration takes longer than the notice.",
+    (
+        "Clear: share of time in which no request fails. Served: share of requests that do not fail, at a steady load. "
+        "Brackets hold 95 % intervals over replications; closed form is theory for the same inputs."
+    ),
+    (
+        "Incidents follow the vendors' own status pages to August 2024: self-reported, narrow incidents included, and "
+        "with the shares of partial and major outages that give the page's own availability; the status page column "
+        "knows incidents only."
+    ),
+    (
+        "Rare events are stated rates, scenarios and no forecasts: each rests on none to two events. They count only "
+        "as far as migration takes longer than the notice."
+    ),
 )
 HEAD: Final = ("", "value", "closed form", "status page")
 RISK_HEAD: Final = ("event", "seen", "rate", "90 % interval", "used: low, base, high")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.errors import ScenarioError
-from sim.faults.provider_limits import Refused, RateLimits, refused
+from sim.faults.provider_limits import RateLimits, Refused, refused
 from sim.stats.estimate import Estimate
 from sim.stats.mean import mean_interval
 from sim.streams import Streams

@@ -30,8 +30,8 @@ class Circumstances:
 
     Attributes
     ----------
-    rates : `none` without rare events and shared shocks, the catalog's `low`, `base` or `high`, or `drawn`: one rate per
-        replication from the Jeffreys posterior of the events counted.
+    rates : `none` without rare events and shared shocks, the catalog's `low`, `base` or `high`, or `drawn`: one rate
+        per replication from the Jeffreys posterior of the events counted.
     exposed : whether a cut-off by region or ownership can hit the customer.
     national : whether the customer is in a jurisdiction whose regulator can suspend the service.
     withdrawal : place one withdrawal of the model by order in the horizon, whatever the rates: a stress case.
@@ -85,9 +85,9 @@ def provider(service: str, customer: Circumstances) -> Provider:
 def incidents(service: str) -> IncidentLaw:
     """Incidents of a service.
 
-    The status page counts every incident, however narrow, so the incident process alone would make a service look four to
-    ten times worse than its availability. The shares of incidents that are partial and major are those that give the
-    page's time with any outage and with a major one.
+    The status page counts every incident, however narrow, so the incident process alone would make a service look
+    four to ten times worse than its availability. The shares of incidents that are partial and major are those that
+    give the page's time with any outage and with a major one.
     """
     gap_h = number(TABLE, service, "incident_gap_mean_days") * HOURS_PER_DAY
     law = (number(TABLE, service, "incident_duration_ln_mu"), number(TABLE, service, "incident_duration_ln_sigma"))

@@ -140,10 +140,10 @@ def figures(
 def expected(one: Provider) -> tuple[float, float] | None:
     """Share of time clear and share of requests served, in closed form, causes being independent.
 
-    Incidents are an alternating renewal process; risks and shocks are Poisson streams of outages, of which none is running
-    for a share exp(-rate x duration) of the time, so that a share s of the requests fails in all but
-    exp(-rate x duration x s) of them. None where a retirement costs service, whose stream is a renewal process, or where
-    rates are drawn.
+    Incidents are an alternating renewal process; risks and shocks are Poisson streams of outages, of which none is
+    running for a share exp(-rate x duration) of the time, so that a share s of the requests fails in all but
+    exp(-rate x duration x s) of them. None where a retirement costs service, whose stream is a renewal process, or
+    where rates are drawn.
     """
     if one.retirement is not None and one.retirement.loss.outage_h > 0.0:
         return None

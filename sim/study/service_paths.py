@@ -7,14 +7,15 @@ gives outages: a provider, the pool of nodes of the closed forms, or the timelin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
+from math import exp, inf, isfinite, nan
+from typing import Final
 
 from sim.errors import ScenarioError
 from sim.faults.alternating_nodes import NodePool
 from sim.faults.outages import Outages, Profile, failover, profile
 from sim.faults.provider import Provider
+from sim.faults.provider_policy import AccessRisk
 from sim.oracle.availability import k_of_n, unit_availability
 from sim.oracle.failover import failover_availability
 from sim.oracle.lifetimes import HyperExponential, Lognormal
@@ -24,6 +25,7 @@ from sim.streams import Streams
 from sim.study.providers import Progress, ServiceFigures, check_size, expected, figures
 from sim.units import HOUR_S, YEAR_H
 
+OWN: Final = "own"  # random streams of the own cluster
 Intervals = Callable[[float, Streams], Sequence[Outages]]
 
 
@@ -90,19 +92,32 @@ class Comparison:
     against_first: tuple[Estimate | None, ...]
 
 
-def node_path(name: str, pool: NodePool) -> ServicePath:
-    """An own cluster of independent nodes."""
-    return ServicePath(name, lambda horizon_h, streams: pool.outages(horizon_h, streams, name), _pool_theory(pool))
+def node_path(name: str, pool: NodePool, risks: Sequence[AccessRisk] = ()) -> ServicePath:
+    """An own cluster of independent nodes, of which all share random numbers whatever their size.
+
+    Parameters
+    ----------
+    risks : what can take the weights or the right to use them away.
+    """
+
+    def intervals(horizon_h: float, streams: Streams) -> list[Outages]:
+        lost = [risk.draw(horizon_h, streams, OWN) for risk in risks]
+        return _named(name, [*lost, *pool.outages(horizon_h, streams, OWN)])
+
+    return ServicePath(name, intervals, _pool_theory(pool, risks))
 
 
 def provider_path(name: str, provider: Provider) -> ServicePath:
     """An API; its causes carry the path's name."""
 
     def intervals(horizon_h: float, streams: Streams) -> list[Outages]:
-        parts = provider.outages(horizon_h, streams)
-        return [Outages(f"{name}: {one.cause}", one.start_h, one.end_h, one.severity) for one in parts]
+        return _named(name, provider.outages(horizon_h, streams))
 
     return ServicePath(name, intervals, _provider_theory(provider))
+
+
+def _named(path: str, parts: Sequence[Outages]) -> list[Outages]:
+    return [replace(one, cause=f"{path}: {one.cause}") for one in parts]
 
 
 def compare_paths(
@@ -170,16 +185,16 @@ def _failover_theory(pair: FailoverPath, theory: dict[str, PathTheory | None]) -
     if first is None or second is None:
         return None
     undetected = first.undetected(pair.detection_s / HOUR_S)
-    if not np.isfinite(undetected):
+    if not isfinite(undetected):
         return None
     return failover_availability(first.clear, second.clear, undetected), None
 
 
-def _pool_theory(pool: NodePool) -> PathTheory | None:
+def _pool_theory(pool: NodePool, risks: Sequence[AccessRisk]) -> PathTheory | None:
     """Nodes by the binomial law, restarts to first order.
 
-    Each fault of a node in service while all replicas are up starts an outage: a restart at once where a spare is up, else
-    a wait for nodes and a restart after it.
+    Each fault of a node in service while all replicas are up starts an outage: a restart at once where a spare is up,
+    else a wait for nodes and a restart after it.
     """
     if pool.load_frac < 1.0 and pool.replicas > 1:
         return None  # fewer replicas than all may do
@@ -188,11 +203,19 @@ def _pool_theory(pool: NodePool) -> PathTheory | None:
     enough = k_of_n(pool.needed, pool.nodes, unit_availability(pool.mtbf_h, repair.mean))
     starts_per_h = pool.needed / pool.mtbf_h * enough
     clear = enough - starts_per_h * restart_h
-    return PathTheory(
-        clear,
-        clear if pool.replicas == 1 else None,
-        lambda delay_h: starts_per_h * delay_h if delay_h <= restart_h else float("nan"),
-    )
+    rare: list[tuple[float, float]] = []
+    for risk in risks:
+        if not isinstance(risk.rate, float) or risk.happens or not 0.0 <= risk.loss.outage_h < inf:
+            return None
+        rare.append((risk.rate / YEAR_H, risk.loss.outage_h))
+        clear *= exp(-risk.rate / YEAR_H * risk.loss.outage_h)
+
+    def undetected(delay_h: float) -> float:
+        if delay_h > restart_h:
+            return nan
+        return starts_per_h * delay_h + sum(per_h * min(delay_h, outage_h) for per_h, outage_h in rare)
+
+    return PathTheory(clear, clear if pool.replicas == 1 else None, undetected)
 
 
 def _provider_theory(provider: Provider) -> PathTheory | None:

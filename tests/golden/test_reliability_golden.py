@@ -59,6 +59,10 @@ def fast() -> float:
     return k_of_n(4, 6, unit_availability(240.0, 24.0))
 
 
+def rack() -> float:
+    return rack_availability(1 / 8760, 4.0)
+
+
 def of_mean(shape: float) -> Weibull:
     return Weibull.of_mean(4800.0, shape)
 
@@ -98,7 +102,15 @@ GOLDEN: list[tuple[str, str, str, Callable[[], float]]] = [
     *(
         ("G4b", f"p{down}", value, lambda down=down: float(ONE_CREW.probabilities[down]))
         for down, value in enumerate(
-            "0.4845149037 0.2907089422 0.1453544711 0.0581417884 0.0174425365 0.0034885073 0.0003488507".split()
+            [
+                "0.4845149037",
+                "0.2907089422",
+                "0.1453544711",
+                "0.0581417884",
+                "0.0174425365",
+                "0.0034885073",
+                "0.0003488507",
+            ]
         )
     ),
     ("G4b", "at least 4 up", "0.9205783170", lambda: ONE_CREW.at_least_frac(4)),
@@ -178,7 +190,7 @@ GOLDEN: list[tuple[str, str, str, Callable[[], float]]] = [
     ("G14", "independent", "2.481347228e-5", lambda: both_down_frac(1.0 - a_of_pair())),
     ("G14", "beta 0.05", "2.714597740e-4", lambda: both_down_frac(1.0 - a_of_pair(), 0.05)),
     ("G14b", "both", "0.9945645486", lambda: two_in_a_rack(unit_availability(MTBF_H, MTTR_H), rack())[0]),
-    ("G14b", "rack", "0.9995435874", lambda: rack()),
+    ("G14b", "rack", "0.9995435874", rack),
     ("G14b", "at least one", "0.9995373714", lambda: two_in_a_rack(unit_availability(MTBF_H, MTTR_H), rack())[1]),
     ("G15", "API", "0.9901393832", lambda: cycle_availability(11.24 * 24.0, 2.66)),
     ("G15b", "two APIs", "0.99999856", lambda: any_up_frac(0.9982, 0.9992)),
@@ -189,14 +201,13 @@ GOLDEN: list[tuple[str, str, str, Callable[[], float]]] = [
     ("G17", "lost", "1392", lambda: RollingUpgrade(4, 348.0).lost_replica_s),
     ("G18", "waits", "659.375", lambda: backoff_sum_ms(50.0, 1.5, 5)),
 ]
-IDS = (
-    "G1 G1b G1c G2 G2s G3 G3b G4 G4a G4b G4c G4d G5 G5b G5c G6 G6b G6c G7 G7b G7c G8 G8b G8c G8d G9 G9b G10 G10b G11 "
-    "G12 G13 G13b G13c G14 G14b G15 G15b G15c G16 G17 G18"
-).split()
-
-
-def rack() -> float:
-    return rack_availability(1 / 8760, 4.0)
+# fmt: off
+IDS = [
+    "G1", "G1b", "G1c", "G2", "G2s", "G3", "G3b", "G4", "G4a", "G4b", "G4c", "G4d", "G5", "G5b", "G5c", "G6", "G6b",
+    "G6c", "G7", "G7b", "G7c", "G8", "G8b", "G8c", "G8d", "G9", "G9b", "G10", "G10b", "G11", "G12", "G13", "G13b",
+    "G13c", "G14", "G14b", "G15", "G15b", "G15c", "G16", "G17", "G18",
+]
+# fmt: on
 
 
 def printed_to(text: str) -> float:
