@@ -3,8 +3,8 @@
     python scenarios/provider_loss.py [--out DIR] [--vendor openai-api] [--repair urgent]
 
 Self-hosting on one and two replicas of two nodes with and without a spare, the API, and both with failover, under base
-and high rates of rare events and in a year in which the model is withdrawn for 18 days. Own nodes fail independently, so
-that closed forms stand beside the simulation.
+and high rates of rare events and in a year in which the model is withdrawn for 18 days. Own nodes fail independently:
+closed forms stand beside the simulation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--years", type=int, default=1, help="years in each replication; the withdrawal comes once in each"
     )
-    parser.add_argument("--replications", type=int, default=1000)
+    parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes; 0 for one per core")
     options = parser.parse_args()

@@ -32,6 +32,8 @@ def save_paths_plot(frame: pd.DataFrame, path: Path) -> None:
 
 def draw_paths(axis: Any, rows: pd.DataFrame) -> None:
     """Marks on a logarithmic axis of hours; what is below its left end is drawn there."""
+    from matplotlib.ticker import FuncFormatter
+
     options = rows["option"].drop_duplicates().tolist()
     cases = rows["case"].drop_duplicates().tolist()
     for index, case in enumerate(cases):
@@ -48,9 +50,10 @@ def draw_paths(axis: Any, rows: pd.DataFrame) -> None:
             capsize=2.0,
         )
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda hours, _: f"{hours:g}"))
     axis.set_xlim(left=LEAST_H)
     axis.set_yticks(range(len(options)), options)
     axis.invert_yaxis()
     axis.set_xlabel("hours of all requests lost in a year (mean, 95 % interval)")
     axis.set_title("Own cluster, API, and one behind the other")
-    axis.legend(loc="upper right")
+    axis.figure.legend(loc="outside lower center", ncols=len(cases))

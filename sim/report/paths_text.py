@@ -27,12 +27,16 @@ HEAD: Final = (
 )
 NOTES: Final = (
     (
-        "A > B: A, with B behind it. Time clear: no request fails. Lost a year: hours of all requests. Brackets hold 95 % "
-        "intervals; all paths see the same faults and incidents."
+        "A > B: A, with B behind it. Time clear: no request fails. Lost a year: hours of all requests. The second line "
+        "is the 95 % interval; all paths see the same faults and incidents."
     ),
     (
-        "Own nodes here fail independently of each other; real fleets are short of nodes 1.2 to 3 times as long once they "
-        "have spares (sim fault-trace)."
+        "Where long outages are rare, few simulated years have one and the interval is too narrow: go by the closed "
+        "form, or simulate more years."
+    ),
+    (
+        "Own nodes here fail independently of each other; real fleets with spares are short of nodes 1.2 to 3 times as "
+        "long (sim fault-trace)."
     ),
     "Withdrawal and bar of weights are stated rates with few events behind them: scenarios, no forecasts.",
 )
