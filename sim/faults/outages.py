@@ -93,6 +93,13 @@ class Profile:
         worst = np.diff(at).reshape(years, per_year).max(axis=1) / window_h
         return np.asarray(np.clip(worst, 0.0, 1.0), dtype=np.float64)
 
+    def touched_frac(self, window_h: float) -> float:
+        """Share of clock windows, such as days, in which any request fails."""
+        lost = np.concatenate([[0.0], np.cumsum(self.length_h * (self.failing_frac > 0.0))])
+        windows = round(self.horizon_h / window_h)
+        at = np.interp(np.arange(windows + 1) * window_h, self.edges_h, lost)
+        return float((np.diff(at) > 0.0).mean())
+
     def stretches(self, at_least: float = 0.0) -> tuple[Floats, Floats]:
         """Start and length of each unbroken stretch in which more than `at_least` of the requests fail."""
         failing = self.failing_frac > at_least

@@ -34,6 +34,7 @@ class IncidentLaw:
     partial_frac, major_frac : share of incidents in which `partial_severity` or all of the requests fail; in the
         others, which a status page lists as well, none do.
     partial_severity : share of requests that fail in a partial outage.
+    coverage : share of such an incident's duration, its first part, in which they fail.
     weekend_factor : rate on a weekend day over that on a weekday; the mean over the week stays.
 
     Raises
@@ -54,6 +55,7 @@ class IncidentLaw:
     partial_frac: float = 0.0
     major_frac: float = 1.0
     partial_severity: float = 0.3
+    coverage: float = 1.0
     weekend_factor: float = 1.0
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class IncidentLaw:
                 value=self.gap_mean_h,
                 valid=f"above {self.duration_mean_h:.3g} h",
             )
-        for key in ("partial_frac", "major_frac", "partial_severity", "weekend_factor"):
+        for key in ("partial_frac", "major_frac", "partial_severity", "coverage", "weekend_factor"):
             if not 0.0 <= getattr(self, key) <= 1.0:
                 raise ScenarioError("out of range", key=key, value=getattr(self, key), valid="0 to 1")
         if self.partial_frac + self.major_frac > 1.0 + 1e-12:
@@ -85,12 +87,13 @@ class IncidentLaw:
     @property
     def clear_frac(self) -> float:
         """Expected share of time in which no request fails."""
-        return 1.0 - self.incident_time_frac * (self.partial_frac + self.major_frac)
+        return 1.0 - self.incident_time_frac * self.coverage * (self.partial_frac + self.major_frac)
 
     @property
     def served_frac(self) -> float:
         """Expected share of requests that do not fail."""
-        return 1.0 - self.incident_time_frac * (self.partial_frac * self.partial_severity + self.major_frac)
+        failing = self.partial_frac * self.partial_severity + self.major_frac
+        return 1.0 - self.incident_time_frac * self.coverage * failing
 
     @property
     def quiet_mean_h(self) -> float:
@@ -146,10 +149,10 @@ class IncidentLaw:
                 return Outages.of(CAUSE, rows)
             if at_h % WEEK_H >= WEEKDAYS_H and next(weekend) >= self.weekend_factor:
                 continue
-            end_h, share = at_h + next(duration), self._severity(next(severity))
-            if share > 0.0 and end_h > 0.0:
-                rows.append((at_h, end_h, share))
-            at_h = end_h
+            length_h, share = next(duration), self._severity(next(severity))
+            if share > 0.0 and at_h + length_h > 0.0:
+                rows.append((at_h, at_h + self.coverage * length_h, share))
+            at_h += length_h
 
     def _severity(self, uniform: float) -> float:
         if uniform < self.major_frac:

@@ -120,6 +120,7 @@ def _rows(one: ServiceFigures) -> list[tuple[str | Text, ...]]:
         ("time clear", share(one.clear), _theory(one.theory_clear), _theory(page["page_any"])),
         ("requests served", share(one.served), _theory(one.theory_served), _theory(page["page_weighted"])),
         *((f"  lost to {cause}, a year", hours(lost), "", "") for cause, lost in one.lost_h.items()),
+        ("days with an outage", share(one.outage_days), "", _theory(page["page_outage_days"])),
         ("worst hour of a year, failing", share(one.worst_hour), "", ""),
         ("worst day of a year, failing", share(one.worst_day), "", ""),
         ("longest outage of a year", hours(one.longest_h), "", ""),
@@ -153,6 +154,7 @@ def _used(name: str) -> str:
 def _page(name: str) -> dict[str, float]:
     return {
         "page_any": catalog_number(TABLE, name, "availability_any_outage_frac"),
+        "page_outage_days": catalog_number(TABLE, name, "outage_day_frac"),
         "page_weighted": catalog_number(TABLE, name, "availability_weighted_frac"),
     }
 

@@ -86,8 +86,9 @@ def incidents(service: str) -> IncidentLaw:
     """Incidents of a service.
 
     The status page counts every incident, however narrow, so the incident process alone would make a service look
-    four to ten times worse than its availability. The shares of incidents that are partial and major are those that
-    give the page's time with any outage and with a major one.
+    four to ten times worse than its availability. Three figures of the page say what is left of it: days with an outage
+    give the number of incidents with one (an outage touches one day, and a further one for each 24 h), its minutes how
+    much of their duration they cover, its major minutes how many of them are total.
     """
     gap_h = number(TABLE, service, "incident_gap_mean_days") * HOURS_PER_DAY
     law = (number(TABLE, service, "incident_duration_ln_mu"), number(TABLE, service, "incident_duration_ln_sigma"))
@@ -95,14 +96,19 @@ def incidents(service: str) -> IncidentLaw:
     raw = IncidentLaw(gap_h, cv, *law).incident_time_frac
     any_frac = 1.0 - number(TABLE, service, "availability_any_outage_frac")
     major_frac = 1.0 - number(TABLE, service, "availability_major_frac")
+    days_frac = number(TABLE, service, "outage_day_frac")
+    visible = (days_frac - any_frac) * gap_h / HOURS_PER_DAY
+    coverage = any_frac / (raw * visible)
+    major = visible * major_frac / any_frac
     weekend = number(TABLE, service, "weekend_incident_frac")
     return IncidentLaw(
         gap_h,
         cv,
         *law,
-        partial_frac=(any_frac - major_frac) / raw,
-        major_frac=major_frac / raw,
+        partial_frac=visible - major,
+        major_frac=major,
         partial_severity=number(TABLE, "api", "partial_severity_frac"),
+        coverage=coverage,
         weekend_factor=(weekend / WEEKEND_DAYS) / ((1.0 - weekend) / WEEKDAYS),
     )
 

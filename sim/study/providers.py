@@ -34,6 +34,7 @@ class ServiceFigures:
     name : of the service.
     clear, served : share of time without any failing request, and share of requests that do not fail.
     lost_h : hours of all requests lost in a year, by cause.
+    outage_days : share of days on which any request fails.
     worst_hour, worst_day : share of requests that fail in the worst clock hour and day of a year, mean over years.
     longest_h : longest unbroken outage of a year, mean over years.
     over : chance that a year has an unbroken outage above an hour, a day, a week.
@@ -46,6 +47,7 @@ class ServiceFigures:
     clear: Estimate
     served: Estimate
     lost_h: dict[str, Estimate]
+    outage_days: Estimate
     worst_hour: Estimate
     worst_day: Estimate
     longest_h: Estimate
@@ -126,6 +128,7 @@ def figures(
         clear=mean_interval([one.clear_frac for one in profiles]),
         served=mean_interval([one.served_frac for one in profiles]),
         lost_h={cause: mean_interval([hours[cause] / years for hours in lost]) for cause in profiles[0].causes},
+        outage_days=mean_interval([one.touched_frac(DAY_H) for one in profiles]),
         worst_hour=mean_interval([float(one.worst_frac(HOUR_H).mean()) for one in profiles]),
         worst_day=mean_interval([float(one.worst_frac(DAY_H).mean()) for one in profiles]),
         longest_h=mean_interval([float(one.longest_h().mean()) for one in profiles]),

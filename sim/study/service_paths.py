@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import exp, inf, isfinite, nan
+from math import exp, inf, isfinite, log, nan
 from typing import Final
 
 from sim.errors import ScenarioError
@@ -237,6 +237,6 @@ def _undetected(provider: Provider, delay_h: float) -> float:
         total += shock.rate_per_year * shock.hit_probability / YEAR_H * limited_h
     law = provider.incidents
     if law is not None:
-        limited_h = Lognormal(law.duration_mu, law.duration_sigma).limited_mean(delay_h)
+        limited_h = Lognormal(law.duration_mu + log(law.coverage), law.duration_sigma).limited_mean(delay_h)
         total += (law.partial_frac + law.major_frac) / law.gap_mean_h * limited_h
     return total

@@ -45,6 +45,7 @@ def test_a_profile_by_hand() -> None:
     assert found.worst_frac(2.0) == pytest.approx([0.55])  # hours 2 to 4
     assert found.longest_h() == pytest.approx([3.0])
     assert found.longest_h(at_least=0.6) == pytest.approx([1.0])
+    assert found.touched_frac(2.0) == pytest.approx(3 / 5)
 
 
 def test_worst_windows_are_those_of_each_year() -> None:
@@ -95,14 +96,16 @@ def test_weekends_have_fewer_incidents_and_the_mean_stays() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_agree_with_their_status_pages(service: str) -> None:
-    """Incidents paired with severity give all three figures of the page, of which the weighted one was not used."""
+    """Incidents paired with severity give all figures of the page; the weighted one was not used."""
     law = incidents(service)
 
     assert law.clear_frac == pytest.approx(number(TABLE, service, "availability_any_outage_frac"), abs=1e-12)
     assert law.served_frac == pytest.approx(number(TABLE, service, "availability_weighted_frac"), abs=1e-4)
-    assert 1 - law.incident_time_frac * law.major_frac == pytest.approx(
+    assert 1 - law.incident_time_frac * law.coverage * law.major_frac == pytest.approx(
         number(TABLE, service, "availability_major_frac"), abs=1e-12
     )
+    days = [profile([law.draw(40 * YEAR_H, Streams(9, i), "x")], 40 * YEAR_H).touched_frac(24.0) for i in range(5)]
+    assert np.mean(days) == pytest.approx(number(TABLE, service, "outage_day_frac"), rel=0.12)  # some share a day
     assert law.incident_time_frac > 4 * (1 - law.clear_frac)  # the severity check: all total would be far too low
 
 
