@@ -37,11 +37,13 @@ class PathTheory:
     ----------
     clear, served : share of time without a failing request, and of requests served; `served` may be unknown.
     undetected : from a detection delay in hours, the share of time in which the path is down and nobody has noticed.
+    least_severity : smallest share of requests that fails at a time, if any does; no failover at a trigger of as much.
     """
 
     clear: float
     served: float | None
     undetected: Callable[[float], float]
+    least_severity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _theory_pair(theory: PathTheory | None) -> tuple[float, float | None] | None
 def _failover_theory(pair: FailoverPath, theory: dict[str, PathTheory | None]) -> tuple[float, float | None] | None:
     """Share of time clear, both paths being independent and each outage of the first being noticed."""
     first, second = theory[pair.first], theory[pair.second]
-    if first is None or second is None:
+    if first is None or second is None or pair.trigger_frac >= first.least_severity:
         return None
     undetected = first.undetected(pair.detection_s / HOUR_S)
     if not isfinite(undetected):
@@ -215,12 +217,17 @@ def _pool_theory(pool: NodePool, risks: Sequence[AccessRisk]) -> PathTheory | No
             return nan
         return starts_per_h * delay_h + sum(per_h * min(delay_h, outage_h) for per_h, outage_h in rare)
 
-    return PathTheory(clear, clear if pool.replicas == 1 else None, undetected)
+    return PathTheory(clear, clear if pool.replicas == 1 else None, undetected, 1.0 / pool.replicas)
 
 
 def _provider_theory(provider: Provider) -> PathTheory | None:
     both = expected(provider)
-    return None if both is None else PathTheory(*both, lambda delay_h: _undetected(provider, delay_h))
+    if both is None:
+        return None
+    severities = [risk.loss.severity for risk in provider.risks if risk.loss.severity > 0.0]
+    if provider.incidents is not None and provider.incidents.partial_frac > 0.0:
+        severities.append(provider.incidents.partial_severity)
+    return PathTheory(*both, lambda delay_h: _undetected(provider, delay_h), min([1.0, *severities]))
 
 
 def _undetected(provider: Provider, delay_h: float) -> float:

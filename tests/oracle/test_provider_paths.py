@@ -6,7 +6,9 @@ from math import expm1, log, sqrt
 
 import numpy as np
 import pytest
+from pandas.testing import assert_frame_equal
 
+from sim.errors import ScenarioError
 from sim.faults.alternating_nodes import NodePool
 from sim.faults.outages import Outages, failover, profile
 from sim.faults.provider import Provider
@@ -15,6 +17,7 @@ from sim.oracle.failover import any_up_frac, cycle_availability, detection_unava
 from sim.stats.mean import standard_error
 from sim.streams import Streams
 from sim.study.provider_catalog import Circumstances, provider
+from sim.study.provider_loss import compare_losses, loss_frame
 from sim.study.service_paths import Comparison, FailoverPath, compare_paths, node_path, provider_path
 
 Z = 4.5
@@ -175,3 +178,38 @@ def test_common_random_numbers_sharpen_the_difference() -> None:
     own, both = found.paths[0].served, found.paths[2].served
     half = [(one.high - one.value) * YEAR_H for one in (own, both) if one.high is not None and one.value is not None]
     assert paired.high - paired.value < 1.001 * sqrt(half[0] ** 2 + half[1] ** 2)
+
+
+def test_no_closed_form_where_it_would_be_wrong() -> None:
+    """Outages below the trigger, and delays beyond a restart, are simulated without a closed form beside them."""
+    own, api = node_path("own", pool(2, 0)), provider_path("api", provider("openai-api", Circumstances()))
+    pairs = [
+        FailoverPath("at once", "own", "api", 60.0),
+        FailoverPath("late", "own", "api", 600.0),
+        FailoverPath("halves do not count", "own", "api", 60.0, trigger_frac=0.5),
+        FailoverPath("partial outages do not count", "api", "own", 60.0, trigger_frac=0.3),
+    ]
+    found = compare_paths([own, api], pairs, years=1, replications=3, seed=1).paths[2:]
+    assert [one.theory_clear is None for one in found] == [False, True, True, True]
+
+
+def test_names_of_paths_are_checked() -> None:
+    """A path that is not there, a name used twice, a negative delay, no interval."""
+    own = node_path("own", pool(1, 0))
+    for paths, pairs, size, key in (
+        ([own], [FailoverPath("x", "own", "ap", 1.0)], 2, "is no path"),
+        ([own, own], [], 2, "must differ"),
+        ([own], [FailoverPath("x", "own", "own", -1.0)], 2, "detection_s"),
+        ([own], [], 1, "replications"),
+    ):
+        with pytest.raises(ScenarioError, match=key):
+            compare_paths(paths, pairs, years=1, replications=size, seed=1)
+
+
+def test_results_do_not_depend_on_the_number_of_workers() -> None:
+    """One process and two give the same figures to the last bit."""
+    frames = [
+        loss_frame(compare_losses(service="claude-ai", repair="managed", years=1, replications=3, seed=4, workers=n))
+        for n in (1, 2)
+    ]
+    assert_frame_equal(*frames)

@@ -134,6 +134,11 @@ def test_a_fleet_or_a_record_too_small_is_refused(tmp_path: Path) -> None:
         read_fault_trace(path, to_h=50.0)
     with pytest.raises(TraceError, match="No such file"):
         read_fault_trace(tmp_path / "none.csv")
+    whole = gzip.compress((HEADER + ROWS).encode())
+    for broken in (whole[:-12], whole[:12] + bytes(20) + whole[32:], b"\xff\xfe\xff"):
+        (tmp_path / "broken.csv.gz").write_bytes(broken)
+        with pytest.raises(TraceError, match=r"broken.csv.gz: (cannot be read|is no UTF-8)"):
+            read_fault_trace(tmp_path / "broken.csv.gz")
     trace = read_fault_trace(path)
     for needed, spares, sets, message in (([3], [1], 9, "needed"), ([1], [-1], 9, "spares"), ([1], [0], 1, "subsets")):
         with pytest.raises(ScenarioError, match=message):
