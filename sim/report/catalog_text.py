@@ -29,6 +29,7 @@ AREAS: Final = (
     "prices",
     "workloads",
     "reliability",
+    "providers",
     "weight_formats",
     "kv_formats",
     "speculation",
