@@ -90,13 +90,13 @@ def checked_run(case: Case, *, coalesce: bool = True, instants: int = 20) -> Out
     cluster = Cluster(plan, case.law, Load(case.draws(), case.concurrency), Streams(case.seed), decode_law)
 
     def check(_event: object) -> None:
-        cluster._settle()  # noqa: SLF001 - what the engine does at the end of a run, at any instant
+        cluster._settle()
         now, record = cluster.env.now, cluster.record
         check_identities(
             record,
             cluster.replicas,
             int(record.in_system.level),
-            cluster._unfinished_s(now),  # noqa: SLF001
+            cluster._unfinished_s(now),
             now,
         )
         for replica in cluster.replicas:

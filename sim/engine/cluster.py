@@ -162,7 +162,7 @@ class Cluster:
             streams,
             record,
         )
-        self.health = None if plan.health is None else Health(env, plan.health, serving)
+        self.health = None if plan.health is None else Health(env, plan.health, serving, record.totals)
         self.router = Router(
             plan.router,
             serving,
