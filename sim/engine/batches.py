@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from sim.engine.acceptance import SharedSeconds
 from sim.engine.books import Books
 from sim.engine.clock import Alarm
 from sim.engine.lane import Lane
@@ -20,7 +19,7 @@ class Batches(Books):
     ranks: list[Rank]
     _law: StepLaw
     _lanes: list[tuple[Rank, Lane]]
-    _shared_s: Callable[[int, int, bool], float]
+    _shared_s: SharedSeconds
     _coalesce: bool
     _looks_ahead: bool
     _marks: list[int]
@@ -113,7 +112,7 @@ class Batches(Books):
             seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s, self.pace)
             self._bubble_slope_s = 0.0
             return seconds
-        seconds = slowest_s + self._law.shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
+        seconds = slowest_s + self._shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
         self._bubble_s, self._bubble_slope_s = pipeline.decode_round(seconds, self._slope_s)
         return seconds
 
