@@ -162,6 +162,30 @@ def test_a_lost_rank_takes_its_requests_and_the_others_go_on() -> None:
     assert outcome.outages == ()
 
 
+class TokenLaw(EvenLaw):
+    """A step also takes 10 ms for every token of all ranks that share the experts."""
+
+    def shared_s(self, total: int, _busiest: int, _prefill: bool) -> float:
+        return 0.01 * total
+
+
+def test_ranks_that_are_left_compute_the_experts_of_all() -> None:
+    """One token on each of two ranks costs 20 ms; after one rank is lost, the token left costs as much.
+
+    The GPU that is left holds the experts of both, so it has as much to do as before.
+    """
+    plan = plan_of(
+        change(5.0, Action.SHRINK, ranks=(0,)), limits=replace(LIMITS, data_parallel_size=2), in_flight="fail"
+    )
+    law = TokenLaw(**{name: getattr(EVEN, name) for name in EVEN.__dataclass_fields__})
+    load = Load(iter([RequestDraw(0.0, 1, 41), RequestDraw(0.0, 1, 41)]))
+    outcome = Cluster(plan, law, load, Streams(1)).run()
+
+    assert outcome.record.rows is not None
+    assert [row[5] for row in outcome.record.rows] == [pytest.approx(41 * (STEP_S + 0.02))]
+    assert outcome.record.totals.failed == 1
+
+
 def test_a_replica_without_ranks_is_down() -> None:
     """Losing both ranks is an outage until UP brings all of them back."""
     plan = plan_of(
