@@ -65,8 +65,9 @@ def price(
 
     Costs of own capacity are reservation-based: all nodes are paid around the clock, spares and staff included, for the
     tokens delivered within the service level (on demand only while an autoscaler keeps them, where there is one); their
-    intervals are those of these tokens. The API is billed for all tokens of completed requests, since its customers would
-    send them all; its cache is taken to find the share of input that the simulated one finds. Prices are taken as given.
+    intervals are those of these tokens. The API is billed for all tokens of completed requests, since its customers
+    would send them all; its cache is taken to find the share of input that the simulated one finds. Prices are taken as
+    given.
 
     Raises
     ------

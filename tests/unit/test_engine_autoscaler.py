@@ -40,9 +40,18 @@ def test_a_replica_more_takes_a_look_nodes_and_a_start() -> None:
     outcome = scaled([*LONG, LATE])
 
     assert outcome.record.totals.completed == 9
-    assert [(index, condition) for index, condition, *_ in outcome.conditions if index < 2] == [
-        (1, "off"), (0, "up"), (0, "draining"), (1, "up"), (0, "off"),
-    ]  # fmt: skip
+    end_s = outcome.end_s
+    assert {
+        (index, str(name)): seconds for index, name, _, seconds in outcome.conditions if index < 2
+    } == pytest.approx(
+        {
+            (0, "up"): 110.0,
+            (0, "draining"): 10.0,
+            (0, "off"): end_s - 120.0,
+            (1, "off"): 100.0,
+            (1, "up"): end_s - 100.0,
+        }
+    )
     assert outcome.record.totals.off_s == pytest.approx(100.0 + outcome.end_s - 120.0 + outcome.end_s)
     # the first one is paid until 120 s, the second one from its nodes on
     assert outcome.record.totals.billed_s == pytest.approx(120.0 + outcome.end_s - 70.0)
