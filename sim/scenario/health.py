@@ -27,7 +27,7 @@ class HealthSection(Section):
 
     @model_validator(mode="after")
     def _belongs_to_observation(self) -> Self:
-        given = sorted(self.model_fields_set - {"knowledge"})
+        given = [name for name, value in self if name != "knowledge" and value is not None]
         if self.knowledge == "perfect" and given:
             raise ValueError(f"{given[0]} belongs to knowledge: observed")
         return self
