@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sim.catalog.tables import number
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
+from sim.engine.plan import ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.engine.pools import DecodePool
 from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
+from sim.simulation.autoscaling import autoscaler_plan
+from sim.simulation.clients import client_policy, health_plan
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
@@ -126,9 +127,10 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
     nodes : in service, where there are others than those of `planned`.
     """
     deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
+    scaling = deployment.autoscaling
     return ClusterPlan(
         limits=limits_of(scenario, planned),
-        replicas=deployment.replicas,
+        replicas=deployment.replicas if scaling is None else scaling.max_replicas,
         nodes_per_replica=planned.layout.num_nodes,
         spare_nodes=deployment.spare_nodes,
         horizon_s=run.horizon_s,
@@ -143,24 +145,9 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
         prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
         host=host_plan(scenario, planned),
         remote=remote_plan(scenario, planned),
-    )
-
-
-def client_policy(scenario: Scenario) -> ClientPolicy:
-    """Retries and patience: the scenario's, or the catalog's."""
-    router = scenario.router
-
-    def chosen(name: str) -> float:
-        value = getattr(router, name)
-        return number("reliability", "client", name) if value is None else float(value)
-
-    return ClientPolicy(
-        max_retries=int(chosen("max_retries")),
-        retry_backoff_s=chosen("retry_backoff_s"),
-        retry_backoff_factor=chosen("retry_backoff_factor"),
-        request_timeout_s=chosen("request_timeout_s"),
-        failure_pause_s=router.failure_pause_s,
-        response_latency_s=constant(scenario, "response_latency_ms") * MILLISECOND,
+        in_flight=scenario.router.in_flight,
+        health=health_plan(scenario),
+        autoscaler=autoscaler_plan(scenario, planned),
     )
 
 
