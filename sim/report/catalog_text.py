@@ -32,6 +32,7 @@ AREAS: Final = (
     "weight_formats",
     "kv_formats",
     "speculation",
+    "launches",
 )
 MODEL_HEAD: Final = (
     "model",

@@ -17,6 +17,7 @@ from sim.study.validate.system import NotModelledError, system_of
 from sim.study.workers import Progress
 
 DIGITS = 3
+FITTED_KIND = "aggregated"
 
 
 def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None) -> list[FittedConstant]:
@@ -29,9 +30,11 @@ def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None)
     points: list[Point] = []
     for point in read_points(path):
         try:
-            points.append((point, system_of(point)))
+            system = system_of(point)
         except NotModelledError:
             continue
+        if system.family[3] == FITTED_KIND:  # others need more than these constants: acceptance, KV transfer
+            points.append((point, system))
     engines = sorted({system.family[2] for _, system in points})
     if not engines:
         raise ScenarioError("has no point that can be simulated", file=str(path))

@@ -9,6 +9,7 @@ import numpy as np
 from sim.engine.recorder import ROW
 from sim.simulation.build import build
 from sim.simulation.run import run_built
+from sim.study.validate.phase import phase_figures
 from sim.study.validate.system import System
 from sim.units import MILLISECOND
 
@@ -24,6 +25,8 @@ def predict(system: System, progress: Callable[[float], None] | None = None) -> 
     them. Throughput is that of the whole run, ramp and drain included, over all GPUs.
     """
     built = build(system.scenario)
+    if system.phase is not None:
+        return phase_figures(system.phase, built, system.gpus)
     outcome = run_built(built, SEED, 0, progress)
     rows = np.array(outcome.record.rows or [(0.0,) * len(ROW)])
     column = {name: rows[:, index] for index, name in enumerate(ROW)}
