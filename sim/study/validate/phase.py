@@ -81,7 +81,9 @@ def phase_figures(phase: Phase, built: Built, gpus: int) -> dict[str, float]:
     if phase.role == "prefill":
         whole, rest = divmod(phase.tokens, phase.prompt_tokens)
         chunks = [(phase.prompt_tokens, 0)] * whole + ([(rest, 0)] if rest else [])
-        step_s = law.mixed_s(0, 0, 0, False, chunks) + law.shared_s(ranks * phase.tokens, phase.tokens, prefill=True)
+        step_s = law.mixed_s(0, 0, 0, any_above=False, prefills=chunks) + law.shared_s(
+            ranks * phase.tokens, phase.tokens, prefill=True
+        )
         return {"total_tput_per_gpu": ranks * phase.tokens / step_s / gpus}
     seqs = phase.tokens
     context = round(seqs * phase.context_tokens)
