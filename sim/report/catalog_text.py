@@ -33,6 +33,7 @@ AREAS: Final = (
     "kv_formats",
     "speculation",
     "launches",
+    "engine_uncertainty",
 )
 MODEL_HEAD: Final = (
     "model",
