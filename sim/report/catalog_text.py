@@ -33,6 +33,8 @@ AREAS: Final = (
     "weight_formats",
     "kv_formats",
     "speculation",
+    "launches",
+    "engine_uncertainty",
 )
 MODEL_HEAD: Final = (
     "model",

@@ -23,6 +23,7 @@ from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.kernel_draw import KernelDraw
 from sim.steptime.served import ServedStepLaw, served_law
 from sim.units import MILLISECOND
 from sim.workload.mix import Mix
@@ -51,15 +52,19 @@ class Built:
     decode_served: ServedStepLaw | None = None
 
 
-def build(scenario: Scenario) -> Built:
+def build(scenario: Scenario, draw: KernelDraw | None = None) -> Built:
     """Resolve a scenario.
+
+    Parameters
+    ----------
+    draw : how far kernels are from their fits; None for the fits.
 
     Raises
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     first, *others = roles_of(scenario)
-    law = law_of(first.scenario, first.planned)
+    law = law_of(first.scenario, first.planned, draw)
     nodes = nodes_in_service(scenario) if others else None
     built = Built(
         first.planned,
@@ -72,7 +77,7 @@ def build(scenario: Scenario) -> Built:
     if not others:
         return built
     decode = others[0]
-    decode_law = law_of(decode.scenario, decode.planned)
+    decode_law = law_of(decode.scenario, decode.planned, draw)
     return replace(
         built,
         cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
@@ -94,7 +99,7 @@ def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
     )
 
 
-def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
+def law_of(scenario: Scenario, planned: Planned, draw: KernelDraw | None = None) -> KernelStepLaw:
     """The step-time law of one replica."""
     engine = scenario.deployment.engine
     return build_law(
@@ -111,6 +116,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         deepep_mode=engine.deepep_mode,
         dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
         two_batch_overlap=engine.enable_two_batch_overlap,
+        draw=draw,
     )
 
 
