@@ -24,13 +24,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import sim
 from sim.engine.cluster import Cluster, Outcome
 from sim.simulation.build import Built, build
 from sim.simulation.run import load
-from sim.streams import Streams
+from sim.streams import Streams, blockwise
 from sim.workload.request import RequestDraw
 
 BASELINE = Path(__file__).resolve().parents[1] / "scenarios" / "glm52_fp8_16xh100.yaml"
@@ -64,24 +62,25 @@ class Run:
 def conversations(rate_rps: float) -> Iterator[RequestDraw]:
     """Sessions behind one system prompt: each turn has a new message, the gap between turns is exponential."""
     rng = Streams(1).generator("conversations")
+    normals, exponentials = blockwise(rng.standard_normal), blockwise(Streams(1).generator("gaps").standard_exponential)
     pending: list[tuple[float, int, int, int]] = []  # (time, session, turns left, tokens of history)
     start_s = 0.0
     for session in itertools.count(1):
-        start_s += float(rng.exponential(TURNS_MEAN / rate_rps))
+        start_s += next(exponentials) * TURNS_MEAN / rate_rps
         while pending and pending[0][0] < start_s:
             at_s, number, left, history = heapq.heappop(pending)
-            new, output = lognormal(rng, INPUT), lognormal(rng, OUTPUT)
+            new, output = lognormal(normals, INPUT), lognormal(normals, OUTPUT)
             runs, tokens = ((0, ROOT_TOKENS), (number << 20, history + new)), ROOT_TOKENS + history + new
             yield RequestDraw(at_s, tokens, output, str(number), runs, (number << 20) + history + new)
             if left and tokens + output < LONGEST_TOKENS:
-                gap_s = float(rng.exponential(GAP_MEAN_S))
+                gap_s = next(exponentials) * GAP_MEAN_S
                 heapq.heappush(pending, (at_s + gap_s, number, left - 1, history + new + output))
-        heapq.heappush(pending, (start_s, session, int(rng.geometric(1.0 / TURNS_MEAN)) - 1, 0))
+        heapq.heappush(pending, (start_s, session, int(next(exponentials) / -math.log1p(-1.0 / TURNS_MEAN)), 0))
 
 
-def lognormal(rng: np.random.Generator, law: dict[str, Any]) -> int:
+def lognormal(normals: Iterator[float], law: dict[str, Any]) -> int:
     """One length."""
-    tokens = law["median_tokens"] * math.exp(law["sigma"] * rng.standard_normal())
+    tokens = law["median_tokens"] * math.exp(law["sigma"] * next(normals))
     return int(min(max(tokens, law["min_tokens"]), law["max_tokens"]))
 
 

@@ -190,11 +190,11 @@ class ExpectedTokens(Admission):
             self._origin = step - self._excluded
         self._refused_tokens = None
         size = self._pool.block_size
-        self._pending_tokens = sum(
-            (-(-request.target_tokens // size) - request.blocks) * size + self._further(request)
-            for lane in lanes
-            for request in lane.prefilling
-        )
+        pending_tokens = 0
+        for lane in lanes:
+            for request in lane.prefilling:
+                pending_tokens += (-(-request.target_tokens // size) - request.blocks) * size + self._further(request)
+        self._pending_tokens = pending_tokens
 
     def _further(self, request: Request) -> int:
         """Tokens charged beside the prompt of a request that is not decoding yet."""

@@ -39,12 +39,23 @@ class Books:
     _slope_s: float
     _bubble_s: float
     _bubble_slope_s: float
+    _late_s: float
+    hung: bool
+    _paused_until_s: float
 
     def _idle(self, now: float) -> None:
         """Book the time since the last mark, during which no step was under way; requests may wait for transfers."""
-        seconds, self._mark_s = now - self._mark_s, now
-        self._totals.idle_s += seconds
-        self._totals.kv_token_s += self.held.cached_tokens * seconds
+        totals, mark_s = self._totals, self._mark_s
+        seconds, self._mark_s = now - mark_s, now
+        totals.kv_token_s += self.held.cached_tokens * seconds
+        if self.hung:
+            totals.hung_s += seconds
+            return
+        if mark_s < self._paused_until_s:
+            paused_s = min(now, self._paused_until_s) - mark_s
+            totals.paused_s += paused_s
+            seconds -= paused_s
+        totals.idle_s += seconds
 
     def _spend(self, now: float) -> None:
         """Book the time since the last mark, during which the batch was the same."""
@@ -83,15 +94,32 @@ class Books:
             totals.bubble_s += span_seconds(steps, self._bubble_s, self._bubble_slope_s)
             self._bubble_s += steps * self._bubble_slope_s
         if self._landings.resumed:
-            self._landings.gaps(self._start_s, first, slope, steps, decoding)
+            self._landings.gaps(self._start_s, first, slope, steps, decoding, self._on_time())
         elif self._stall is not None:
             self._stall.gaps(self._start_s, first, slope, steps)
+        elif self._late_s:
+            self._late_gaps(first, slope, steps, decoding)
         elif decoding:
             self._record.gaps(first, slope, steps, decoding)
         self.step += steps
         self._start_s += seconds
         self._first_s = first + steps * slope
         self._planned -= steps
+
+    def _late_gaps(self, first: float, slope: float, steps: int, decoding: int) -> None:
+        """Gaps of the steps after a pause: the first one reaches back to the last boundary before it."""
+        late_s = self._on_time()
+        if decoding:
+            self._record.gaps(late_s + first, 0.0, 1, decoding)
+            if steps > 1:
+                self._record.gaps(first + slope, slope, steps - 1, decoding)
+
+    def _on_time(self) -> float:
+        """How late the first step after a pause began; whatever follows is on time."""
+        late_s, self._late_s = self._late_s, 0.0
+        if self._stall is None:
+            self.held.stalled_since_s = None
+        return late_s
 
     def _account_prompts_only(self) -> None:
         """Book a step that decoded nothing; the counter of decode steps stands still."""

@@ -24,9 +24,13 @@ from typing import cast
 from simpy import Environment, Event
 
 from sim.engine.clock import CLIENT, Alarm, call_later
-from sim.engine.plan import ClientPolicy
+from sim.engine.health import Health
+from sim.engine.path import Again
+from sim.engine.plan import ClientPolicy, InFlight
 from sim.engine.recorder import Recorder
+from sim.engine.replica import Replica
 from sim.engine.request import Request, State
+from sim.engine.retries import Retries
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
 from sim.engine.tenant_limits import TenantLimits
@@ -50,6 +54,8 @@ class Clients:
     throttled : parts of open load that have a bound of their own.
     done : called once no request is left and none will come.
     limits : what the gateway lets tenants do, or None.
+    retries : when an attempt may be repeated.
+    in_flight : what becomes of attempts that a fault took.
 
     Attributes
     ----------
@@ -71,6 +77,9 @@ class Clients:
         max_requests: int | None = None,
         limits: TenantLimits | None = None,
         throttled: Sequence[Throttled] = (),
+        *,
+        retries: Retries,
+        in_flight: InFlight = "retry",
     ) -> None:
         self._env = env
         self._policy = policy
@@ -84,6 +93,10 @@ class Clients:
         self._response_s = policy.response_latency_s
         self._left = max_requests if max_requests is not None else -1
         self._limits = limits
+        self._retries = retries
+        self._fails_lost = in_flight == "fail"
+        self._health: Health | None = None
+        self._entry: dict[Request, Replica] = {}
         self._router: Router | None = None
         self._next: RequestDraw | Session | None = None
         self._arrival = Alarm(env, CLIENT, self._arrive)
@@ -101,9 +114,10 @@ class Clients:
         self.longest_refused_tokens = 0
         self.exhausted = False
 
-    def start(self, router: Router) -> None:
-        """Begin to send."""
+    def start(self, router: Router, health: Health | None = None) -> None:
+        """Begin to send; `health` is told how attempts end."""
         self._router = router
+        self._health = health
         if self._throttles is not None:
             self._throttles.start()
         if self._concurrency is None:
@@ -158,6 +172,7 @@ class Clients:
         if input_tokens < 1 or output_tokens < 1:
             raise SimError(f"a request must have at least one input and one output token, not {draw}")
         request = Request(now, *draw[1:])
+        self._retries.sent()
         if session is not None:
             self._calling[request] = session
         self._record.arrived(now)
@@ -187,6 +202,8 @@ class Clients:
                 limits.ended(request)
             self.retry(request, State.FAILED)
             return
+        if self._health is not None:
+            self._entry[request] = replica
         request.replica = replica
         self._in_flight += 1
         if request.deadline_s == inf:
@@ -201,20 +218,27 @@ class Clients:
         """Try again after a back-off, or end with the fate `otherwise` when no retry is left."""
         if request.replica is not None:
             self._leave(request)
-        policy = self._policy
-        if request.attempt >= policy.max_retries:
-            if otherwise is State.FAILED:
-                self._record.totals.failed += 1
-            else:
-                self._record.totals.abandoned += 1
-            self._end(request, otherwise)
+        if request.attempt >= self._policy.max_retries or not self._may_retry():
+            self._give_up(request, otherwise)
             return
-        delay_s = policy.retry_backoff_s * policy.retry_backoff_factor**request.attempt
+        delay_s = self._retries.wait_s(request.attempt)
         request.attempt += 1
         request.state = State.BACKOFF
         self._record.totals.retries += 1
         self._resting[request] = None
         call_later(self._env, delay_s, CLIENT, self._again, request)
+
+    def _may_retry(self) -> bool:
+        allowed = self._retries.allowed()
+        self._record.totals.retries_denied += not allowed
+        return allowed
+
+    def _give_up(self, request: Request, fate: State) -> None:
+        if fate is State.FAILED:
+            self._record.totals.failed += 1
+        else:
+            self._record.totals.abandoned += 1
+        self._end(request, fate)
 
     def _leave(self, request: Request) -> None:
         """An attempt is over."""
@@ -229,13 +253,45 @@ class Clients:
         self._attempt(request, self._env.now)
 
     def lost(self, requests: list[Request]) -> None:
-        """Attempts that a fault killed."""
+        """Attempts that a fault killed; those who are left WAITING go on elsewhere if the router finds a place."""
         self._record.totals.killed += len(requests)
+        if self._health is not None:
+            for request in requests:
+                entry = self._entry.pop(request)
+                if entry is request.replica or not entry.up:
+                    self._health.failed(entry)
         for request in requests:
+            if request.state is State.WAITING:
+                self._migrate(request)
+            elif self._fails_lost:
+                self._leave(request)
+                self._give_up(request, State.FAILED)
+            else:
+                self.retry(request, State.FAILED)
+
+    def _migrate(self, request: Request) -> None:
+        """Send a request on that lost its KV: prompt and output so far are its prompt now. Its client hears nothing."""
+        assert self._router is not None
+        replica = self._router.choose(request)
+        if replica is None:
+            self._record.lost(request.generated, 0)
+            request.restart(Again.FAILED)
             self.retry(request, State.FAILED)
+            return
+        totals = self._record.totals
+        totals.migrated += 1
+        totals.migrated_tokens += request.target_tokens
+        if self._health is not None:
+            self._entry[request] = replica
+        request.replica = replica
+        replica.submit(request, self._env.now)
 
     def finished(self, request: Request) -> None:
         """A replica is done with a request: completed, or withdrawn after a timeout."""
+        if self._health is not None:
+            entry = self._entry.pop(request)
+            if request.state is State.COMPLETED:
+                self._health.succeeded(entry)
         if request.state is not State.COMPLETED:
             self.retry(request, State.ABANDONED)
             return
@@ -370,6 +426,8 @@ class Clients:
             if not self._over(request, attempt):
                 self._record.totals.timeouts += 1
                 assert request.replica is not None
+                if self._health is not None:
+                    self._health.failed(self._entry[request])
                 request.replica.cancel(request)
         self._watch()
 

@@ -10,14 +10,18 @@ from simpy import Environment, Event
 from simpy.core import StopSimulation
 from simpy.events import URGENT
 
+from sim.engine.autoscaler import Autoscaler
 from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
+from sim.engine.conditions import Condition, Conditions
 from sim.engine.decode_replica import DecodeReplica
 from sim.engine.fleet import Fleet
 from sim.engine.handover import Handover
+from sim.engine.health import Health
 from sim.engine.identities import check_identities
 from sim.engine.pile_tally import Piles
 from sim.engine.plan import ClusterPlan, ServiceLevel
+from sim.engine.player import Player
 from sim.engine.pool_totals import PoolOutcome
 from sim.engine.pools import DecodePool
 from sim.engine.prefill_replica import PrefillReplica
@@ -25,12 +29,14 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
 from sim.engine.request import Request
+from sim.engine.retries import Retries
 from sim.engine.router import Router
 from sim.engine.session_tally import SessionTally
 from sim.engine.tenant_limits import TenantLimits
 from sim.engine.tenant_tally import TenantTally
 from sim.engine.throttle import Throttled
 from sim.engine.tiers import attach_tiers
+from sim.errors import SimError
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -73,7 +79,8 @@ class Outcome:
     record : counters, histograms, gauges.
     unfinished : requests sent and not finished at the end.
     end_s : when the run ended: the horizon, or earlier when the load had run out and the last request left.
-    outages : (replica, down at, up at or None).
+    outages : (replica, down at, up at or None); `outage_causes` : of each.
+    conditions : (replica, condition, cause) and the seconds in it; they add up to replicas x time.
     longest_refused_tokens : longest request that could never fit, 0 if none was refused.
     idle_hits : injected faults that met a node not in service.
     sessions : sessions by fate; none in a load of single requests.
@@ -88,6 +95,8 @@ class Outcome:
     idle_hits: int
     sessions: SessionTally
     pools: PoolOutcome | None = None
+    outage_causes: tuple[str, ...] = ()
+    conditions: tuple[tuple[int, Condition, str, float], ...] = ()
 
 
 class Cluster:
@@ -103,6 +112,7 @@ class Cluster:
     ) -> None:
         self.env = env = Environment()
         self.plan = plan
+        self._migrates = plan.in_flight == "migrate"
         self.record = record = Recorder(plan.slo, plan.warmup_s, plan.record_requests, plan.client.response_latency_s)
         if load.tenants:
             record.tenants = TenantTally(load.tenants, load.slos, load.piles, plan.warmup_s, plan.record_requests)
@@ -118,11 +128,13 @@ class Cluster:
             plan.max_requests,
             TenantLimits(plan.tenant_limits) if plan.tenant_limits else None,
             load.throttled,
+            retries=Retries(plan.client, streams),
+            in_flight=plan.in_flight,
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         kind = Replica if plan.decode is None else PrefillReplica
         self.replicas: list[Replica] = [
-            kind(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared)
+            kind(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared, self._migrates)
             for index in range(plan.replicas)
         ]
         serving = self.replicas
@@ -139,23 +151,32 @@ class Cluster:
         )
         if shared is not None and (plan.host is not None or plan.remote is not None):
             attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
+        self.conditions = Conditions(env, self.replicas, self.clients.lost)
+        self.player = Player(env, plan.transitions, self.replicas, self.conditions)
         self.fleet = Fleet(
             env,
             plan.faults,
             self.replicas,
+            self.conditions,
             nodes,
             restart_s,
             plan.spare_nodes,
             streams,
             record,
-            self.clients.lost,
         )
+        self.health = None if plan.health is None else Health(env, plan.health, serving, record.totals)
+        self.autoscaler: Autoscaler | None = None
+        if plan.autoscaler is not None:
+            if plan.decode is not None or plan.autoscaler.max_replicas != plan.replicas:
+                raise SimError("an autoscaler needs replicas that do both, as many as it may have at most")
+            self.autoscaler = Autoscaler(env, plan.autoscaler, self.replicas, self.conditions, streams)
         self.router = Router(
             plan.router,
             serving,
             streams,
             plan.limits.affinity_guard * plan.limits.data_parallel_size,
             plan.prefix_hash,
+            self.health,
         )
         if self.handover is not None:
             self.handover.start(self.router)
@@ -166,7 +187,8 @@ class Cluster:
         prefilling = [replica for replica in self.replicas if isinstance(replica, PrefillReplica)]
         indices = range(plan.replicas, plan.replicas + pool.replicas)
         decoding = [
-            DecodeReplica(self.env, index, pool.limits, law, record, finished, plan.coalesce) for index in indices
+            DecodeReplica(self.env, index, pool.limits, law, record, finished, plan.coalesce, migrates=self._migrates)
+            for index in indices
         ]
         return Handover(self.env, pool, prefilling, decoding, record, self.clients.lost), decoding
 
@@ -184,7 +206,12 @@ class Cluster:
         if plan.warmup_s > 0.0:
             call_later(env, plan.warmup_s, WARMUP, self._open)
         self.fleet.start()
-        self.clients.start(self.router)
+        self.player.start()
+        if self.autoscaler is not None:
+            self.autoscaler.start()
+        if self.health is not None:
+            self.health.start()
+        self.clients.start(self.router, self.health)
         sampler = Alarm(env, LAST, lambda _: self._tick(sampler, samples, progress))
         sampler.set(plan.horizon_s / samples)
         thresholds = gc.get_threshold()
@@ -216,12 +243,16 @@ class Cluster:
     def _settle(self) -> None:
         for replica in self.replicas:
             replica.settle()
-        now, fleet = self.env.now, self.fleet
-        self.record.totals.down_s = fleet.down_s(now)
+        now, conditions = self.env.now, self.conditions
+        conditions.settle()
+        self.record.totals.down_s = conditions.down_s(now)
+        totals = self.record.totals
+        totals.off_s = conditions.off_s
+        totals.billed_s = len(self.replicas) * now if self.autoscaler is None else self.autoscaler.billed_s(now)
         if self.handover is not None:
             first = self.plan.replicas
             decoding = range(first, len(self.replicas))
-            self.handover.settle(fleet.down_s(now, range(first)), fleet.down_s(now, decoding))
+            self.handover.settle(conditions.down_s(now, range(first)), conditions.down_s(now, decoding))
 
     def _sample(self) -> None:
         replicas = self.replicas
@@ -250,11 +281,13 @@ class Cluster:
             record=record,
             unfinished=unfinished,
             end_s=now,
-            outages=tuple(tuple(outage) for outage in self.fleet.outages),
+            outages=tuple(tuple(outage) for outage in self.conditions.outages),
             longest_refused_tokens=self.clients.longest_refused_tokens,
             idle_hits=self.fleet.idle_hits,
             sessions=self.clients.sessions,
             pools=None if self.handover is None else self.handover.outcome(),
+            outage_causes=tuple(self.conditions.causes),
+            conditions=tuple((*key, seconds) for key, seconds in self.conditions.seconds.items()),
         )
 
     def _unfinished_s(self, now: float) -> float:

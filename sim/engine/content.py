@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import count
 
-from sim.workload.runs import Run, Runs, leading, length, merged
+from sim.workload.runs import Run, Runs, merged
 
 Key = int | tuple[Run, ...]
 Segment = tuple[Key, int]
@@ -39,9 +39,16 @@ class Contents:
         if prefix is None and output_first_id is None:
             blocks = stored // self._block_size
             return ((own, blocks),) if blocks else ()
-        runs = list(leading(prefix or (), input_tokens))
-        left = input_tokens - length(runs)
-        runs.append((own, left))
+        runs: list[Run] = []
+        left = input_tokens
+        for first, tokens in prefix or ():
+            if left <= 0:
+                break
+            taken = min(tokens, left)
+            runs.append((first, taken))
+            left -= taken
+        if left > 0:
+            runs.append((own, left))
         runs.append((own + left if output_first_id is None else output_first_id, output_tokens - 1))
         return segments(merged(runs), self._block_size)
 

@@ -59,10 +59,10 @@ class DecodeRank(Rank):
         self.sent_back: list[Request] = []
         self.waited_s = 0.0
 
-    def clear(self, step: int, now_s: float) -> list[Request]:
+    def clear(self, step: int, now_s: float, token_s: float = 0.0) -> list[Request]:
         """Lose everything."""
         self.promised = 0
-        return super().clear(step, now_s)
+        return super().clear(step, now_s, token_s)
 
     def room(self, step: int) -> tuple[bool, int, int]:
         """How well one more request would be placed here: a seat, blocks that nobody asked for, fewest requests."""
@@ -125,7 +125,8 @@ class DecodeRank(Rank):
         fetching = request.state is State.FETCH
         stored = request.join_context - 1 + step - request.join_step
         if not fetching and step > request.join_step:
-            request.last_token_s = now_s
+            stalled_s = self.held.stalled_since_s  # by a pause
+            request.last_token_s = now_s if stalled_s is None else max(request.last_token_s, stalled_s)
         self.drop(request, step)
         if fetching:
             request.state = State.WAITING

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sim.engine.decode_rank import DecodeRank
 from sim.engine.pools import DecodePool
+from sim.engine.rank import Rank
 from sim.engine.replica import Replica
 from sim.engine.request import Request, State
 
@@ -61,31 +63,63 @@ class DecodeReplica(Replica):
         """Requests whose KV is complete, and who wait for the step boundary."""
         return [request for _, request, epoch in self._landings.waiting if request.epoch == epoch]
 
-    def forget(self, request: Request) -> None:
-        """Drop a request now, because its KV is lost at the other end; it does not decode yet."""
+    def forget(self, request: Request) -> bool:
+        """Drop a request now, because its KV is lost at the other end; it does not decode yet.
+
+        Returns
+        -------
+        Whether its client had given it up.
+        """
         now = self.env.now
         assert request.rank is not None
-        if request in self._cancelled:
+        if given_up := request in self._cancelled:
             self._cancelled.remove(request)
         self.outstanding -= 1
         request.rank.remove(request, self._current_step(), now)
         self._wake()
+        return given_up
 
     def kill(self) -> list[Request]:
         """Die: all requests here are lost, those that wait for room or for their KV too."""
         self.settle()
-        for rank in self.ranks:
+        self._release(self.ranks)
+        lost = super().kill()
+        self.handover.died(self, self.ranks)
+        return lost
+
+    def shrink(self, numbers: Iterable[int]) -> list[Request]:
+        """Lose attention ranks, and all requests sent to them, those that wait for room or for their KV too."""
+        numbers = list(numbers)
+        gone = {self.all_ranks[number] for number in numbers}
+        if not self.up or gone.issuperset(self.ranks):
+            return super().shrink(numbers)  # it dies
+        self.settle()
+        self._release(gone.intersection(self.ranks))
+        lost = super().shrink(numbers)
+        self.handover.died(self, gone)
+        return lost
+
+    def _release(self, ranks: Iterable[Rank]) -> None:
+        """Let KV go that other replicas keep for requests here."""
+        for rank in ranks:
             for request in (*rank.running, *rank.waiting):
                 if request.state is not State.DECODE:
                     self.handover.release(request, transferred=False)
-        lost = super().kill()
-        self.handover.died(self)
-        return lost
+
+    def admit(self) -> None:
+        """Take requests again, those among them that found no decode replica."""
+        super().admit()
+        if self.accepts:
+            self.handover.place_waiting()
 
     def revive(self) -> None:
         """Serve again, and take requests that found no decode replica."""
         super().revive()
         self.handover.place_waiting()
+
+    def _book_kv(self, token_s: float) -> None:
+        super()._book_kv(token_s)
+        self.pool.decode_kv_token_s += token_s
 
     def settle(self) -> None:
         """Account for the time up to now."""

@@ -10,17 +10,19 @@ faults on the same nodes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Generator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from simpy import Environment, Event, Resource
 
+from sim.engine.conditions import Conditions
 from sim.engine.plan import FaultPlan, RepairLaw
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
-from sim.engine.request import Request
+from sim.faults.transition import Action, Transition
 from sim.streams import Streams
 
+CAUSE = "node_fault"
 Process = Generator[Event, object, None]
 
 
@@ -33,7 +35,6 @@ class Fleet:
 
     Attributes
     ----------
-    outages : (replica, down at, up at or None) in order of failure.
     idle_hits : injected faults that met a node not in service.
     """
 
@@ -42,19 +43,19 @@ class Fleet:
         env: Environment,
         plan: FaultPlan,
         replicas: Sequence[Replica],
+        conditions: Conditions,
         nodes: Sequence[int],
         restart_s: Sequence[float],
         spare_nodes: int,
         streams: Streams,
         record: Recorder,
-        lost: Callable[[list[Request]], None],
     ) -> None:
         self._env = env
         self._plan = plan
         self._replicas = list(replicas)
         self._streams = streams
         self._record = record
-        self._lost = lost
+        self._conditions = conditions
         in_service = sum(nodes)
         self._restart_s = restart_s
         self._replica_of: list[int | None] = [index for index, count in enumerate(nodes) for _ in range(count)]
@@ -65,8 +66,6 @@ class Fleet:
         self._recovery = [0] * len(self._replicas)
         self._service = [0] * (in_service + spare_nodes)
         self._rngs: dict[int, np.random.Generator] = {}
-        self.outages: list[list[float | int | None]] = []
-        self._open: dict[int, int] = {}
         self.idle_hits = 0
         self._crews = None if plan.repair_crews is None else Resource(env, plan.repair_crews)
 
@@ -79,11 +78,6 @@ class Fleet:
                 self._serve(node)
         for at_s, node in self._plan.scheduled:
             self._env.process(self._inject(at_s, node))
-
-    def down_s(self, now_s: float, indices: Container[int] | None = None) -> float:
-        """Replica-seconds out of service since the start, of all replicas or of some."""
-        outages = [outage for outage in self.outages if indices is None or outage[0] in indices]
-        return sum((now_s if up is None else up) - down for _, down, up in outages)  # type: ignore[misc, operator]
 
     def _rng(self, node: int) -> np.random.Generator:
         if node not in self._rngs:
@@ -117,14 +111,10 @@ class Fleet:
         self._service[node] += 1
         self._missing[index] += 1
         self._recovery[index] += 1
-        lost: list[Request] = []
         if replica.up:
-            lost = replica.kill()
-            self._open[index] = len(self.outages)
-            self.outages.append([index, self._env.now, None])
+            self._conditions.apply([Transition(self._env.now, index, Action.DOWN, CAUSE)])
         self._env.process(self._repair(node))
         self._env.process(self._recover(index, self._recovery[index]))
-        self._lost(lost)
 
     def _repair(self, node: int) -> Process:
         repair_s = draw_repair_s(self._plan.repair, self._rng(node))
@@ -155,9 +145,8 @@ class Fleet:
         if self._recovery[index] != recovery:
             return
         yield self._env.timeout(self._restart_s[index])
-        if self._recovery[index] == recovery:
-            self.outages[self._open.pop(index)][2] = self._env.now
-            self._replicas[index].revive()
+        if self._recovery[index] == recovery and not self._replicas[index].up:  # somebody else may have brought it back
+            self._conditions.apply([Transition(self._env.now, index, Action.UP, CAUSE)])
 
 
 def draw_repair_s(law: RepairLaw, rng: np.random.Generator) -> float:

@@ -11,7 +11,7 @@ along whose KV it keeps, a decode replica all that were sent to it; their client
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from simpy import Environment
@@ -70,10 +70,15 @@ class Handover:
             record.histograms[name] = BufferedHistogram()
         self._decode_wait = record.histograms[DECODE_WAIT].pending
         self._transfer_s = record.histograms[TRANSFER].pending
+        self._ranks: dict[str, list[Rank]] = {
+            "send": [rank for replica in prefill for rank in replica.ranks],
+            "receive": [rank for replica in decode for rank in replica.ranks],
+        }
+        self._decode_ranks = [rank for replica in decode for rank in replica.decode_ranks()]
         self._links: dict[Rank, Link] = {}
         self._lost_s = {"send": 0.0, "receive": 0.0}
         for replica in (*prefill, *decode):
-            self._connect(replica)
+            self._connect(replica, replica.ranks)
         for sender in prefill:
             sender.connect(self, self.pool)
         for receiver in decode:
@@ -96,7 +101,7 @@ class Handover:
         best: tuple[DecodeReplica, DecodeRank] | None = None
         most: tuple[bool, int, int] | None = None
         for replica in self._decode:
-            if not replica.up:
+            if not replica.accepts:
                 continue
             step = replica.current_step()
             for rank in replica.decode_ranks():
@@ -147,32 +152,38 @@ class Handover:
         if request in self._keeper:  # those whose KV is complete and who wait for the step boundary keep nothing there
             self._keeper.pop(request).release(request, transferred=transferred)
 
-    def forget(self, request: Request) -> None:
-        """The rank that keeps the KV of a request lets it go by itself: nobody waits for it any more."""
+    def forget(self, request: Request) -> bool:
+        """The rank that keeps the KV of a request lets it go by itself: nobody waits for it any more.
+
+        Returns
+        -------
+        Whether the client had given it up at a decode replica.
+        """
         del self._keeper[request]
         if request in self._waiting:
             del self._waiting[request]
-            return
+            return False
         replica = request.replica
         assert isinstance(replica, DecodeReplica)
-        replica.forget(request)
+        return replica.forget(request)
 
-    def _connect(self, replica: Replica) -> None:
-        """Give the ranks of a replica their cards, with nothing on its way."""
+    def _connect(self, replica: Replica, ranks: Iterable[Rank]) -> None:
+        """Give ranks of a replica their cards, with nothing on its way."""
         plan = self._transfer
         rate = plan.send_bytes_per_s if isinstance(replica, PrefillReplica) else plan.receive_bytes_per_s
-        for rank in replica.ranks:
+        for rank in ranks:
             self._links[rank] = Link(self._env, rate, plan.latency_s)
 
-    def died(self, replica: Replica) -> None:
-        """A replica died: nothing more goes through its cards."""
+    def died(self, replica: Replica, ranks: Iterable[Rank]) -> None:
+        """Ranks of a replica died: nothing more goes through their cards."""
+        ranks = list(ranks)
         way = "send" if isinstance(replica, PrefillReplica) else "receive"
-        self._lost_s[way] += self._used_s([replica])
-        self._connect(replica)
+        self._lost_s[way] += self._used_s(ranks)
+        self._connect(replica, ranks)
 
-    def _used_s(self, replicas: Sequence[Replica]) -> float:
+    def _used_s(self, ranks: Iterable[Rank]) -> float:
         """Seconds in which the cards of ranks carried KV until now."""
-        links = [self._links[rank] for replica in replicas for rank in replica.ranks]
+        links = [self._links[rank] for rank in ranks]
         return sum(link.busy_s - link.backlog_s for link in links)
 
     def send_back(self, request: Request, now: float) -> None:
@@ -183,6 +194,7 @@ class Handover:
         if replica is None:
             self._record.lost(request.generated, 0)
             request.restart(Again.FAILED)
+            request.state = State.BACKOFF
             self._lost([request])
             return
         assert isinstance(replica, PrefillReplica)
@@ -194,10 +206,10 @@ class Handover:
     def settle(self, prefill_down_s: float, decode_down_s: float) -> None:
         """Bring the counters up to now; the replicas are settled."""
         pool = self.pool
-        pool.send_s = self._lost_s["send"] + self._used_s(self._prefill)
-        pool.receive_s = self._lost_s["receive"] + self._used_s(self._decode)
+        pool.send_s = self._lost_s["send"] + self._used_s(self._ranks["send"])
+        pool.receive_s = self._lost_s["receive"] + self._used_s(self._ranks["receive"])
         pool.prefill_down_s, pool.decode_down_s = prefill_down_s, decode_down_s
-        pool.decode_waiting_s = sum(rank.waited_s for replica in self._decode for rank in replica.decode_ranks())
+        pool.decode_waiting_s = sum(rank.waited_s for rank in self._decode_ranks)
 
     def open(self) -> None:
         """End of the warm-up: measure from here."""

@@ -108,8 +108,8 @@ class Holdings:
     def _promised_blocks(self) -> int:
         """Blocks that the prompts under way will still take."""
         size, ahead = self.blocks.block_size, self.blocks.lookahead_tokens
-        return sum(
-            -(-(request.target_tokens + ahead) // size) - request.blocks
-            for lane in self.lanes
-            for request in lane.prefilling
-        )
+        promised = 0
+        for lane in self.lanes:
+            for request in lane.prefilling:
+                promised += -(-(request.target_tokens + ahead) // size) - request.blocks
+        return promised

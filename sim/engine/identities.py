@@ -20,7 +20,8 @@ def check_identities(
     Requests in = completed + failed + refused + abandoned + unfinished; the integral of the number in the system = the
     sum of (truncated) sojourn times; tokens sampled = delivered + lost + resident; prompt tokens computed = kept +
     wasted + resident, and those admitted = found in the prefix cache + fetched + computed; KV blocks allocated =
-    freed + held + cached, and held = the sum over requests; busy + idle + down = capacity x horizon; histogram counts =
+    freed + held + cached, and held = the sum over requests; busy + idle + hung + paused + down + off = capacity x
+    horizon; histogram counts =
     requests measured.
 
     Raises
@@ -67,7 +68,9 @@ def check_identities(
     _same("KV blocks held = sum over requests", held, blocks)
     _close("Little's law", record.in_system.integral(now_s), record.sojourn_s + unfinished_s)
     _close(
-        "busy + idle + down = replicas x horizon", totals.busy_s + totals.idle_s + totals.down_s, len(replicas) * now_s
+        "busy + idle + hung + paused + down + off = replicas x horizon",
+        totals.busy_s + totals.idle_s + totals.hung_s + totals.paused_s + totals.down_s + totals.off_s,
+        len(replicas) * now_s,
     )
     _same("latencies recorded alike", record.histograms["ttft_s"].count, record.histograms["e2el_s"].count)
 

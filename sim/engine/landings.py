@@ -45,8 +45,15 @@ class Landings:
                     self.resumed.append((request, request.epoch))
                     yield rank, lane, request
 
-    def gaps(self, start_s: float, first_s: float, slope_s: float, steps: int, decoding: int) -> None:
-        """Gaps between tokens as `Recorder.gaps` has them, for steps the first of which began at `start_s`."""
+    def gaps(
+        self, start_s: float, first_s: float, slope_s: float, steps: int, decoding: int, late_s: float = 0.0
+    ) -> None:
+        """Gaps between tokens as `Recorder.gaps` has them, for steps the first of which began at `start_s`.
+
+        Parameters
+        ----------
+        late_s : how long before that the others put out their last token.
+        """
         record = self._record
         resumed = [request for request, epoch in self.resumed if request.epoch == epoch]
         self.resumed.clear()
@@ -54,6 +61,6 @@ class Landings:
             record.gap(start_s + first_s - request.last_token_s)
             request.fetch = None
         if decoding > len(resumed):
-            record.gaps(first_s, 0.0, 1, decoding - len(resumed))
+            record.gaps(late_s + first_s, 0.0, 1, decoding - len(resumed))
         if steps > 1:
             record.gaps(first_s + slope_s, slope_s, steps - 1, decoding)

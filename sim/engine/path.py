@@ -27,10 +27,11 @@ class Path:
     content : its segments.
     node : deepest node held, or None for the root.
     blocks : blocks held from the root on.
+    segment, behind : index of the segment of the next block, and how many blocks of that segment are held.
     again_tokens, again_cause : tokens that an earlier admission had computed, and why they must be computed again.
     """
 
-    __slots__ = ("_ahead", "_segment", "again_cause", "again_tokens", "blocks", "content", "node")
+    __slots__ = ("again_cause", "again_tokens", "behind", "blocks", "content", "node", "segment")
 
     def __init__(self, content: tuple[Segment, ...]) -> None:
         self.content = content
@@ -42,21 +43,5 @@ class Path:
         """Hold nothing."""
         self.node: Node | None = None
         self.blocks = 0
-        self._segment = 0
-        self._ahead = 0  # blocks of the current segment behind us
-
-    def next(self, block_size: int) -> Segment:
-        """Name of the block ahead, and the blocks left of its segment."""
-        key, blocks = self.content[self._segment]
-        if self._ahead:
-            assert isinstance(key, int)
-            return key + self._ahead * block_size, blocks - self._ahead
-        return key, blocks
-
-    def move(self, blocks: int) -> None:
-        """Go on by `blocks` of the current segment."""
-        self.blocks += blocks
-        self._ahead += blocks
-        if self._ahead == self.content[self._segment][1]:
-            self._segment += 1
-            self._ahead = 0
+        self.segment = 0
+        self.behind = 0

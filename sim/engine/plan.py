@@ -7,12 +7,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from sim.engine.tier_plan import HostPlan, RemotePlan
+from sim.faults.transition import Transition
 
 if TYPE_CHECKING:
     from sim.engine.pools import DecodePool
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
 Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
+AutoscalerMetric = Literal["outstanding", "waiting"]
+InFlight = Literal["fail", "retry", "migrate"]
 CapacityPolicy = Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"]
 RouterPolicy = Literal[
     "round_robin", "least_outstanding", "power_of_two", "prefix_affinity", "prefix_hash", "session_sticky"
@@ -113,6 +116,9 @@ class ClientPolicy:
     ----------
     max_retries : attempts after the first.
     retry_backoff_s, retry_backoff_factor : wait before the first retry, and its growth per retry.
+    retry_backoff_max_s : longest wait; retry_jitter_frac : share by which waits vary up and down, uniformly.
+    retry_budget_frac : retries that clients have for each request, all together, beside `retry_budget_burst` that may
+        come at once; None for as many as they like.
     request_timeout_s : patience with one attempt.
     failure_pause_s : least pause of a closed loop's caller after a request that did not complete; above zero.
     response_latency_s : between engine and client, on the first token and on the last; a caller of a closed loop and a
@@ -125,6 +131,58 @@ class ClientPolicy:
     request_timeout_s: float = 600.0
     failure_pause_s: float = 1.0
     response_latency_s: float = 0.0
+    retry_backoff_max_s: float = float("inf")
+    retry_jitter_frac: float = 0.0
+    retry_budget_frac: float | None = None
+    retry_budget_burst: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPlan:
+    """How the router finds out that a replica is down, or up again.
+
+    Attributes
+    ----------
+    check_interval_s : from one health check of a replica to the next.
+    failures, window_s : attempts that fail within so many seconds before nothing more is sent.
+    cooldown_s : from then until attempts are let through again.
+    successes : attempts that must then succeed before failures are counted anew.
+    """
+
+    check_interval_s: float = 60.0
+    failures: int = 5
+    window_s: float = 60.0
+    cooldown_s: float = 30.0
+    successes: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerPlan:
+    """When replicas come and go.
+
+    Attributes
+    ----------
+    min_replicas, max_replicas, initial_replicas : bounds, and how many there are at the start.
+    metric, target : what is looked at (unfinished requests, or those in queues), and how much of it each replica is
+        to have.
+    interval_s : between two looks.
+    provision_s, success_prob : until a request for nodes is answered, and how likely it is granted; it is repeated
+        until it is.
+    restart_s : from the nodes to the first request.
+    scale_up_cooldown_s, scale_down_cooldown_s : least time between two steps up, and from any step to one down.
+    """
+
+    min_replicas: int
+    max_replicas: int
+    initial_replicas: int
+    target: float
+    metric: AutoscalerMetric = "outstanding"
+    interval_s: float = 15.0
+    provision_s: float = 900.0
+    success_prob: float = 1.0
+    restart_s: float = 330.0
+    scale_up_cooldown_s: float = 0.0
+    scale_down_cooldown_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +273,14 @@ class ClusterPlan:
     """Everything about one run but the workload and the step law.
 
     With a `decode` pool, `limits`, `replicas` and `nodes_per_replica` are those of the replicas that prefill.
+
+    Attributes
+    ----------
+    transitions : what happens to replicas, decided beforehand (`sim.faults`); beside `faults`, which the engine draws.
+    in_flight : what becomes of a request that a fault takes: it fails, its client tries again from the prompt, or the
+        router sends it on with its output so far.
+    health : how the router finds out about replicas; None where it knows at once.
+    autoscaler : when replicas come and go; `replicas` is then the most that there may be. For replicas that do both.
     """
 
     limits: EngineLimits
@@ -235,6 +301,10 @@ class ClusterPlan:
     host: HostPlan | None = None
     remote: RemotePlan | None = None
     decode: DecodePool | None = None
+    transitions: tuple[Transition, ...] = ()
+    in_flight: InFlight = "retry"
+    health: HealthPlan | None = None
+    autoscaler: AutoscalerPlan | None = None
 
     @property
     def longest_request_tokens(self) -> int:

@@ -7,6 +7,7 @@ pool, and their time is counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -87,15 +88,30 @@ class PrefillReplica(Replica):
         """Die: requests whose KV is here are lost too, wherever they wait for it."""
         self.settle()
         away = list(self.holds)
-        for request in away:
-            self.handover.forget(request)
+        self._cancelled += [request for request in away if self.handover.forget(request)]
         self.holds.clear()
-        self.handover.died(self)
+        self.handover.died(self, self.ranks)
+        self._lose(away)
+        self._forget_cancelled(away)
         lost = super().kill()
         self._stalled = False
+        return [*away, *lost]
+
+    def shrink(self, numbers: Iterable[int]) -> list[Request]:
+        """Lose attention ranks, and the requests whose KV they keep, wherever they wait for it."""
+        numbers = list(numbers)
+        gone = {self.all_ranks[number] for number in numbers}
+        if not self.up or gone.issuperset(self.ranks):
+            return super().shrink(numbers)  # it dies
+        self.settle()
+        away = [request for request, hold in self.holds.items() if hold.rank in gone]
+        self._cancelled += [request for request in away if self.handover.forget(request)]
         for request in away:
-            self._record.lost(request.generated, request.computed_tokens - request.hit_tokens)
-            request.restart(Again.FAILED)
+            self.release(request, transferred=False)
+        self._lose(away)
+        self._forget_cancelled(away)
+        lost = super().shrink(numbers)
+        self.handover.died(self, gone)
         return [*away, *lost]
 
     def release(self, request: Request, *, transferred: bool) -> None:
@@ -112,14 +128,15 @@ class PrefillReplica(Replica):
             if transferred:
                 cache.completed(request, hold.tokens)
             held.cached_tokens -= cache.release(request, hold.tokens, hold.blocks)
-        # the step under way, or the rest, is booked at its end with what is held then
-        gone_s = (before - held.cached_tokens) * (now - (self._start_s if self._stepping else self._mark_s))
-        self._totals.kv_token_s += gone_s
-        self.pool.prefill_kv_token_s += gone_s
+        self._gone(before - held.cached_tokens, now)
         rank.load -= 1
         self.outstanding -= 1
         if not self._stepping and any(rank.waiting for rank in self.ranks):
             self._wake()
+
+    def _book_kv(self, token_s: float) -> None:
+        super()._book_kv(token_s)
+        self.pool.prefill_kv_token_s += token_s
 
     def book_hold(self, hold: Hold, now: float) -> None:
         """Count the time that a hold has lasted up to now."""

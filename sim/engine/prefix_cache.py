@@ -68,14 +68,16 @@ class PrefixCache:
     Attributes
     ----------
     life : how often everything was lost so far.
+    path : the path of a request, with its content.
     lower : the tiers that evicted blocks go to, or None.
     """
 
-    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "lower", "tree")
+    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "lower", "path", "tree")
 
     def __init__(self, pool: BlockPool, shared: Shared, totals: Totals) -> None:
         self._pool = pool
         self._shared = shared
+        self.path = shared.path
         self._totals = totals
         self.block_size = pool.block_size
         self.life = 0
@@ -108,7 +110,7 @@ class PrefixCache:
 
     def match(self, request: Request) -> tuple[int, int]:
         """(leading blocks that a request would find here, how many of them are idle); `fit` first."""
-        path = request.path or self._shared.path(request)
+        path = request.path or self.path(request)
         return self.tree.match(path.content, (request.target_tokens - 1) // self.block_size)
 
     def hold(self, request: Request, blocks: int, fetch_tokens: int = 0) -> int:
@@ -125,7 +127,7 @@ class PrefixCache:
         size, totals = self.block_size, self._totals
         if self.lower is not None:
             self.lower.flush()
-        path = request.path or self._shared.path(request)
+        path = request.path or self.path(request)
         hit_tokens = blocks * size
         totals.admitted_prompt_tokens += request.target_tokens
         totals.cached_prompt_tokens += hit_tokens

@@ -62,13 +62,14 @@ class RadixTree:
                 child = node.children.get(key)
                 if child is None:
                     return matched, idle
-                common = child.blocks
-                common = min(common, blocks)
+                common = whole = child.blocks
+                if common > blocks:  # noqa: PLR1730 - here and below: calls of min cost more than the rest
+                    common = blocks
                 common = min(common, limit - matched)
                 matched += common
                 if child.holders == 0:
                     idle += common
-                if common < child.blocks or matched == limit:
+                if common < whole or matched == limit:
                     return matched, idle
                 blocks -= common
                 if blocks and isinstance(key, int):  # a block that joins runs stands alone
@@ -85,25 +86,36 @@ class RadixTree:
         """
         size = self._block_size
         node = path.node or self._root
+        content, at, behind, held = path.content, path.segment, path.behind, path.blocks
         shared = revived = 0
-        while path.blocks < blocks:
-            key, ahead = path.next(size)
-            taken = min(ahead, blocks - path.blocks)
+        while held < blocks:
+            key, whole = content[at]
+            if behind:
+                assert isinstance(key, int)
+                key += behind * size
+            taken = whole - behind
+            taken = min(taken, blocks - held)
             child = node.children.get(key)
             if child is None:
                 node = self._grown(node, key, taken)
             else:
-                whole = child.blocks <= taken
-                taken = min(taken, child.blocks)
+                entire = child.blocks <= taken
+                if entire:
+                    taken = child.blocks
                 if child.holders:
                     shared += taken
                 else:
                     revived += taken
-                    if whole:
+                    if entire:
                         del self.idle[child]
-                node = child if whole else self._split(child, taken)
+                node = child if entire else self._split(child, taken)
                 node.holders += 1
-            path.move(taken)
+            held += taken
+            behind += taken
+            if behind == whole:
+                at += 1
+                behind = 0
+        path.segment, path.behind, path.blocks = at, behind, held
         path.node = node if node is not self._root else None
         return shared, revived
 

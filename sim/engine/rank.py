@@ -10,7 +10,7 @@ priority allow it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from sim.engine.acceptance import settle_rest
@@ -107,8 +107,33 @@ class Rank(Holdings):
         waiting = self.waiting
         return waiting.head() if isinstance(waiting, WaitingHeap) else next(iter(waiting))
 
-    def clear(self, step: int, now_s: float) -> list[Request]:
-        """Lose everything; returns the requests that were here, oldest first."""
+    def stored(self, step: int, kept: Iterable[Request] = ()) -> tuple[int, int]:
+        """(decoding sequences, tokens cached before `step`) of what `Held` sums up, counted one by one here.
+
+        Parameters
+        ----------
+        kept : requests with KV here beside the running ones, in none of the sums.
+        """
+        decoding = tokens = 0
+        for request in self.running:
+            if request.state is State.DECODE:
+                assert request.lane is not None
+                decoding += 1
+                tokens += request.join_context - 1 + request.lane.decoded_tokens(request, step)
+            else:
+                tokens += request.computed_tokens
+        if self.cache is not None:
+            self.blocks.advance(step)
+            tokens -= self.cache.audit((*self.running, *kept)) * self.blocks.block_size  # shared blocks count once
+        return decoding, tokens
+
+    def clear(self, step: int, now_s: float, token_s: float = 0.0) -> list[Request]:
+        """Lose everything; returns the requests that were here, oldest first.
+
+        Parameters
+        ----------
+        token_s : when decoding sequences put out their last token, but those that resumed or began later.
+        """
         self.settle(now_s)
         for request in self.running:
             if request.state is State.DECODE:
@@ -117,6 +142,8 @@ class Rank(Holdings):
                 if self._limits.num_speculative_tokens:
                     settle_rest(self.held, request, decoded, request.lane.rest_units(request, step), self._record)
                 request.generated += decoded
+                if request.fetch is None:  # otherwise it has just resumed
+                    request.last_token_s = max(request.last_token_s, token_s)
         lost = [*self.running, *self.waiting]
         self.blocks.advance(step)
         self.blocks.clear(step)
@@ -174,11 +201,12 @@ class Rank(Holdings):
         assert cache is not None
         if blocks.step != step:
             blocks.advance(step)
-        growth = blocks.growth()
+        growth = blocks.phases[step % blocks.cycle_steps]
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        found = cache.match(request)[0]
-        return found if cache.lower is None else max(found, cache.lower.known(request))
+        path, most = request.path or cache.path(request), (request.target_tokens - 1) // blocks.block_size
+        found = cache.tree.match(path.content, most)[0]
+        return found if cache.lower is None or found == most else max(found, cache.lower.known(request))
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""

@@ -149,6 +149,23 @@ class Request:
         self.rank = None
         self.lane = None
 
+    def uproot(self) -> None:
+        """Lose the KV but keep the output: the attempt goes on elsewhere, from a prompt that has the output so far."""
+        path = self.path
+        target_tokens = self.input_tokens + self.generated
+        stored = target_tokens - 1 if self.state is State.DECODE else self.computed_tokens
+        if path is not None:
+            path.reset()
+            path.again_tokens = max(path.again_tokens, stored)
+            path.again_cause = Again.FAILED
+        self.epoch += 1
+        self.target_tokens = target_tokens
+        self.computed_tokens = self.hit_tokens = 0
+        self.blocks = 0
+        self.fetch = None
+        self.rank = None
+        self.lane = None
+
     @property
     def done(self) -> bool:
         """Whether nothing more will happen to it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from operator import attrgetter
 
+from sim.engine.health import Health
 from sim.engine.plan import PrefixHash, RouterPolicy
 from sim.engine.prefix_ring import PrefixRing
 from sim.engine.replica import Replica
@@ -16,7 +17,7 @@ _outstanding = attrgetter("outstanding")
 
 
 class Router:
-    """Chooses among the replicas that are up.
+    """Chooses among the replicas that take requests, or that it believes to take them (`sim.engine.health`).
 
     `round_robin` takes them in turn, `least_outstanding` the one with fewest unfinished requests (lowest index on a
     tie), `power_of_two` the less loaded of two drawn at random from the stream `router`. `prefix_affinity` takes the
@@ -38,7 +39,9 @@ class Router:
         streams: Streams,
         guard: int = 0,
         prefix_hash: PrefixHash | None = None,
+        health: Health | None = None,
     ) -> None:
+        self._health = health
         self._policy = policy
         self._replicas = list(replicas)
         self._guard = guard
@@ -48,12 +51,20 @@ class Router:
         self._uniform: Iterator[float] = blockwise(rng.random)
 
     def choose(self, request: Request) -> Replica | None:
-        """The replica for a request, or None when none is up."""
+        """The replica for a request, or None when none takes it."""
         replicas = self._replicas
+        if self._health is not None:
+            return self._try(self._health, request)
         if len(replicas) == 1:
-            return replicas[0] if replicas[0].up else None
-        up = [replica for replica in replicas if replica.up]
+            return replicas[0] if replicas[0].accepts else None
+        up = [replica for replica in replicas if replica.accepts]
         return self._among(up, request) if up else None
+
+    def _try(self, health: Health, request: Request) -> Replica | None:
+        """As `choose`, by what the router believes; the replica that it chooses may turn out to be down."""
+        up = [replica for replica in self._replicas if health.allows(replica)]
+        replica = self._among(up, request) if up else None
+        return replica if replica is None or health.reaches(replica) else None
 
     def _among(self, up: Sequence[Replica], request: Request) -> Replica:
         policy = self._policy

@@ -16,6 +16,10 @@ class Totals(Counters):
     arrived, completed, failed, refused, abandoned : requests by fate.
     good : completed requests that met every service-level limit.
     attempts, retries, timeouts, killed : attempts sent, repeated, given up by the client, lost to a fault.
+    migrated, migrated_tokens : of the attempts lost to a fault, those that went on elsewhere, and the tokens (prompt
+        and output so far) that they ask for there.
+    misrouted : attempts sent to a replica that was down without the router knowing.
+    retries_denied : retries that clients had no budget for.
     throttled : attempts turned away by the limits of their tenants.
     preemptions : running requests put back for lack of KV blocks.
     steps, boundaries : engine steps, and events that covered them.
@@ -40,7 +44,9 @@ class Totals(Counters):
         of the same session had stored: asked for again and evicted meanwhile; asked for at another rank; not continued
         by this prompt. What a fault took of it counts under `recompute_failed_tokens`.
     input_tokens_completed : prompt tokens of completed requests.
-    busy_s, idle_s, down_s : replica-seconds stepping, up with nothing to do, and out of service.
+    busy_s, idle_s, hung_s, paused_s, down_s, off_s : replica-seconds stepping, up with nothing to do, hung, resting
+        because of a pause, out of service, and not provisioned. They add up to replicas x time.
+    billed_s : replica-seconds paid for: all, unless an autoscaler gives replicas back.
     prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
     bubble_s : the part of `busy_s` in finished steps that a pipeline stage stands idle, in the mean over stages and
         ranks: empty and smaller microbatches, filling and draining; with data-parallel ranks also what a rank waits for
@@ -60,6 +66,10 @@ class Totals(Counters):
     retries: int = 0
     timeouts: int = 0
     killed: int = 0
+    migrated: int = 0
+    migrated_tokens: int = 0
+    retries_denied: int = 0
+    misrouted: int = 0
     throttled: int = 0
     preemptions: int = 0
     steps: int = 0
@@ -94,7 +104,11 @@ class Totals(Counters):
     node_faults: int = 0
     busy_s: float = 0.0
     idle_s: float = 0.0
+    hung_s: float = 0.0
+    paused_s: float = 0.0
     down_s: float = 0.0
+    off_s: float = 0.0
+    billed_s: float = 0.0
     prefill_step_s: float = 0.0
     bubble_s: float = 0.0
     sequence_s: float = 0.0

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sim.scenario.autoscaling import AutoscalingSection
 from sim.scenario.expert_imbalance import ExpertImbalanceSection
 from sim.scenario.section import Count, CountOrZero, Section
 from sim.scenario.tiers import HostCacheSection, RemoteCacheSection
@@ -197,6 +198,18 @@ class DeploymentSection(Section):
     """One pool of KV for all replicas, below GPU and host memory; none without it."""
     expert_imbalance: ExpertImbalanceSection = ExpertImbalanceSection()
     """Skew of expert load."""
+    autoscaling: AutoscalingSection | None = None
+    """Replicas that come and go with the load; without it, `replicas` all the time."""
+
+    @model_validator(mode="after")
+    def _starts_within_bounds(self) -> Self:
+        scaling = self.autoscaling
+        if scaling is not None and not scaling.min_replicas <= self.replicas <= scaling.max_replicas:
+            raise ValueError(
+                f"replicas {self.replicas} must be between autoscaling.min_replicas {scaling.min_replicas} and "
+                f"autoscaling.max_replicas {scaling.max_replicas}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _steps_without_decodes(self) -> Self:

@@ -76,6 +76,8 @@ class Deployment(DeploymentSection):
                 f"replicas {self.replicas} counts replicas that do both; with disaggregation give prefill.replicas and "
                 "decode.replicas"
             )
+        if self.autoscaling is not None:
+            raise ValueError("disaggregation: an autoscaler of two pools is not modelled")
         if self.remote_cache is not None or pools.prefill.engine.host_cache or pools.decode.engine.host_cache:
             raise ValueError("disaggregation: pools with KV tiers (host_cache, remote_cache) are not modelled")
         for name, pool in (("prefill", pools.prefill), ("decode", pools.decode)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sim.catalog.tables import number
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
+from sim.engine.plan import ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.engine.pools import DecodePool
 from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
+from sim.simulation.autoscaling import autoscaler_plan
+from sim.simulation.clients import client_policy, health_plan
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
@@ -23,6 +24,7 @@ from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.kernel_draw import KernelDraw
 from sim.steptime.law import StepLaw
 from sim.steptime.served import served_law
 from sim.units import MILLISECOND
@@ -52,15 +54,19 @@ class Built:
     decode_served: StepLaw | None = None
 
 
-def build(scenario: Scenario) -> Built:
+def build(scenario: Scenario, draw: KernelDraw | None = None) -> Built:
     """Resolve a scenario.
+
+    Parameters
+    ----------
+    draw : how far kernels are from their fits; None for the fits.
 
     Raises
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     first, *others = roles_of(scenario)
-    law = law_of(first.scenario, first.planned)
+    law = law_of(first.scenario, first.planned, draw)
     nodes = nodes_in_service(scenario) if others else None
     built = Built(
         first.planned,
@@ -73,7 +79,7 @@ def build(scenario: Scenario) -> Built:
     if not others:
         return built
     decode = others[0]
-    decode_law = law_of(decode.scenario, decode.planned)
+    decode_law = law_of(decode.scenario, decode.planned, draw)
     return replace(
         built,
         cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
@@ -101,7 +107,7 @@ def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
     )
 
 
-def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
+def law_of(scenario: Scenario, planned: Planned, draw: KernelDraw | None = None) -> KernelStepLaw:
     """The step-time law of one replica."""
     engine = scenario.deployment.engine
     return build_law(
@@ -118,6 +124,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         deepep_mode=engine.deepep_mode,
         dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
         two_batch_overlap=engine.enable_two_batch_overlap,
+        draw=draw,
     )
 
 
@@ -134,9 +141,10 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
     nodes : in service, where there are others than those of `planned`.
     """
     deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
+    scaling = deployment.autoscaling
     return ClusterPlan(
         limits=limits_of(scenario, planned),
-        replicas=deployment.replicas,
+        replicas=deployment.replicas if scaling is None else scaling.max_replicas,
         nodes_per_replica=planned.layout.num_nodes,
         spare_nodes=deployment.spare_nodes,
         horizon_s=run.horizon_s,
@@ -151,24 +159,9 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
         prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
         host=host_plan(scenario, planned),
         remote=remote_plan(scenario, planned),
-    )
-
-
-def client_policy(scenario: Scenario) -> ClientPolicy:
-    """Retries and patience: the scenario's, or the catalog's."""
-    router = scenario.router
-
-    def chosen(name: str) -> float:
-        value = getattr(router, name)
-        return number("reliability", "client", name) if value is None else float(value)
-
-    return ClientPolicy(
-        max_retries=int(chosen("max_retries")),
-        retry_backoff_s=chosen("retry_backoff_s"),
-        retry_backoff_factor=chosen("retry_backoff_factor"),
-        request_timeout_s=chosen("request_timeout_s"),
-        failure_pause_s=router.failure_pause_s,
-        response_latency_s=constant(scenario, "response_latency_ms") * MILLISECOND,
+        in_flight=scenario.router.in_flight,
+        health=health_plan(scenario),
+        autoscaler=autoscaler_plan(scenario, planned),
     )
 
 

@@ -25,7 +25,11 @@ from sim.steptime.tabulated import TabulatedLaw
 from sim.study.assumed import AssumedInput, assumed_only
 from sim.study.money import Money
 
-CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "request_timeout_s")
+CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "retry_backoff_max_s", "request_timeout_s")
+BREAKER_KEYS = (
+    "check_interval_s", "breaker_failures", "breaker_window_s", "breaker_cooldown_s", "breaker_successes"
+)  # fmt: skip
+AUTOSCALER_KEYS = ("interval_s", "provision_s", "success_prob", "scale_up_cooldown_s", "scale_down_cooldown_s")
 LAYOUT_ONLY = ("node", "gpu")  # words that name another row
 
 
@@ -111,7 +115,16 @@ def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     chosen = scenario.reliability
     open_keys = tuple(key for key in CLIENT_KEYS if getattr(scenario.router, key) is None)
+    if scenario.router.retry_budget_frac is not None and scenario.router.retry_budget_burst is None:
+        open_keys += ("retry_budget_burst",)
     yield from _rows("reliability", "client", only=open_keys or ("",))
+    scaling = scenario.deployment.autoscaling
+    if scaling is not None:
+        unset = tuple(key for key in AUTOSCALER_KEYS if getattr(scaling, key) is None)
+        yield from _rows("reliability", "autoscaler", only=unset or ("",))
+    if scenario.router.health.knowledge == "observed":
+        unset = tuple(key for key in BREAKER_KEYS if getattr(scenario.router.health, key) is None)
+        yield from _rows("reliability", "router", only=unset or ("",))
     if chosen.faults and chosen.node_faults_per_1000_node_days is None:
         yield from _rows("reliability", "node_faults")
     if chosen.faults or chosen.inject:

@@ -1,0 +1,98 @@
+"""The state of every replica, the time in each, and what is told to the engine."""
+
+from __future__ import annotations
+
+from sim.faults.agenda import Agenda
+from sim.faults.fleet_plan import FleetPlan
+from sim.faults.tally import SERVING, State, Tally
+from sim.faults.transition import Action, Transition
+
+
+class Board:
+    """Books the states of replicas.
+
+    Parameters
+    ----------
+    record : whether transitions are kept.
+
+    Attributes
+    ----------
+    state, cause : of each replica, and what began the time in which it does not take requests.
+    serving : replicas that take requests.
+    transitions : what was told, in order of time; None where nothing is kept.
+    """
+
+    def __init__(self, plan: FleetPlan, agenda: Agenda, tally: Tally, *, record: bool) -> None:
+        count = len(plan.nodes)
+        self._agenda = agenda
+        self._tally = tally
+        self.transitions: list[Transition] | None = [] if record else None
+        self.state = [State.UP] * count
+        self.cause = [""] * count
+        self.serving = count
+        self._since_s = [0.0] * count
+        self._share = [1.0] * count
+        self._count_since_s = 0.0
+        self._away = 0
+        self._away_since_s = 0.0
+
+    def tell(self, replica: int, action: Action, cause: str, value: float = 0.0, ranks: tuple[int, ...] = ()) -> None:
+        """Tell the engine of a change."""
+        if self.transitions is not None:
+            self.transitions.append(Transition(self._agenda.now_s, replica, action, cause, value, ranks))
+
+    def move(self, replica: int, state: State, cause: str = "", share: float = 1.0) -> None:
+        """A replica is in another state from now on.
+
+        Parameters
+        ----------
+        cause : kept while the replica stays out of service: what came first counts.
+        share : of its capacity, where it serves.
+        """
+        before = self.state[replica]
+        self._book(replica)
+        self.state[replica] = state
+        self._share[replica] = share
+        was, serves = before in SERVING, state in SERVING
+        if was != serves:
+            self._count(1 if serves else -1)
+        if serves:
+            self.cause[replica] = ""
+        elif was:
+            self.cause[replica] = cause
+
+    def away(self, nodes: int) -> None:
+        """So many own nodes more are under repair."""
+        now = self._agenda.now_s
+        self._tally.away_s[self._away] += now - self._away_since_s
+        self._away += nodes
+        self._away_since_s = now
+
+    def close(self) -> None:
+        """Book up to now."""
+        for replica in range(len(self.state)):
+            self._book(replica)
+        self._count(0)
+        self.away(0)
+        self._tally.horizon_s = self._agenda.now_s
+
+    def _book(self, replica: int) -> None:
+        now, tally, state = self._agenda.now_s, self._tally, self.state[replica]
+        seconds = now - self._since_s[replica]
+        self._since_s[replica] = now
+        tally.state_s[state] += seconds
+        if state in SERVING:
+            tally.capacity_s += seconds * self._share[replica]
+        else:
+            tally.cause_s[self.cause[replica]] += seconds
+
+    def _count(self, change: int) -> None:
+        now, tally = self._agenda.now_s, self._tally
+        seconds = now - self._count_since_s
+        tally.up_s[self.serving] += seconds
+        if self.serving == 0 and seconds > tally.longest_dark_s:
+            tally.longest_dark_s = seconds
+        if change < 0:
+            tally.drops[self.serving] += 1
+        self.serving += change
+        self._count_since_s = now
