@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 trace_app = typer.Typer(help="Describe and convert request traces.", no_args_is_help=True)
 app.add_typer(trace_app, name="trace")
+steps_app = typer.Typer(help="Tables of step times: convert, and compare with the law.", no_args_is_help=True)
+app.add_typer(steps_app, name="steps")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).")]
 Set = Annotated[
@@ -208,36 +210,57 @@ def validate(
 
 @app.command()
 def calibrate(
-    points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
+    scenario: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SCENARIO]", help="Cluster that was measured: model, GPUs, layout, engine limits."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES]...", help="Further results, after --bench FILE.")
+    ] = None,
+    bench: Annotated[
+        list[Path] | None,
+        typer.Option(help="Results of vLLM bench serve, InferenceX, aiperf, or a CSV of steps; may be repeated."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="CSV of points of many systems; columns in docs/files.md.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time kernels on this machine's GPUs (extra: measure).")
+    ] = False,
+    overrides: Set = None,
     out: Annotated[Path, typer.Option(help="Calibration file to write; a scenario names it.")] = Path(
         "runs/calibration.csv"
     ),
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fit the constants of engines on measured points, and write them with their intervals."""
-    from datetime import UTC, datetime
-
-    from sim.report.calibrate_text import calibrate_text
-    from sim.report.console import progress_bar
+    """Fit the constants of an engine: on results of one cluster, on points of many, or on kernels timed here."""
+    from sim.errors import ScenarioError
+    from sim.report.calibration import calibrate_bench, calibrate_measure, calibrate_points
     from sim.report.json_text import to_json
-    from sim.study.calibrate.calibrate import calibrate as fit
-    from sim.study.calibrate.calibrate import write_rows
 
-    with progress_bar("calibrate") as progress:
-        found = fit(points, workers=workers, progress=progress)
-    write_rows(out, found, f"sim calibrate on {points.name}", datetime.now(UTC).strftime("%Y-%m"))
-    data = [{slot: getattr(constant, slot) for slot in constant.__slots__} for constant in found]
-    _print(to_json({"out": str(out), "constants": data}) if as_json else calibrate_text(found, out))
+    given = {"--bench": bool(bench), "--points": points is not None, "--measure": measure}
+    if sum(given.values()) != 1:
+        raise ScenarioError("takes one of " + ", ".join(given), key="sim calibrate")
+    if (files and not bench) or (points is not None and scenario is not None):
+        raise ScenarioError("goes with --bench alone", value=str(scenario))
+    cluster = None if scenario is None else _load(scenario, overrides, None)
+    if points is not None:
+        text, data = calibrate_points(points, out, workers)
+    elif measure:
+        text, data = calibrate_measure(cluster, out)
+    elif cluster is None:
+        raise ScenarioError("--bench needs the scenario of the cluster that was measured as first argument")
+    else:
+        text, data = calibrate_bench(cluster, [*(bench or []), *(files or [])], out, workers)
+    _print(to_json(data) if as_json else text)
 
 
 @app.command()
 def catalog(
     area: Annotated[
         str,
-        typer.Argument(
-            help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, weight_formats, kv_formats."
-        ),
+        typer.Argument(help="models, gpus, nodes, engines, kernels, prices, workloads, reliability, providers, ..."),
     ],
     subject: Annotated[str | None, typer.Argument(help="Only this subject, with all its facts.")] = None,
     as_json: Json = False,
@@ -263,6 +286,82 @@ def schema(
     from sim.study.files import write_text
 
     write_text(out, schema_text())
+
+
+@app.command("fault-trace")
+def fault_trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="InfiniteHBD JSON or fault CSV, gzip or not.")],
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes of the fleet, with those that never failed.")] = None,
+    from_day: Annotated[float | None, typer.Option(help="Day the record begins; default the first fault.")] = None,
+    to_day: Annotated[float | None, typer.Option(help="Day the record ends; default the last event.")] = None,
+    needed: Annotated[str, typer.Option(help="Nodes that must be up, comma-separated.")] = "2,4,8,16",
+    spares: Annotated[str, typer.Option(help="Spare nodes, comma-separated.")] = "0,1,2",
+    subsets: Annotated[int, typer.Option(min=2, max=1_000_000, help="Random sets of nodes.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Describe a recorded fault history, and replay it as small fleets beside the binomial law."""
+    from sim.faults.trace import read_fault_trace
+    from sim.faults.trace_summary import summarise
+    from sim.report.fault_trace_text import fault_trace_dict, fault_trace_text
+    from sim.report.json_text import to_json
+    from sim.study.fault_replay import replay
+    from sim.units import DAY_S, HOUR_S
+
+    hours = DAY_S / HOUR_S
+    window = [None if day is None else day * hours for day in (from_day, to_day)]
+    trace = read_fault_trace(file, nodes, *window)
+    cells = replay(trace, _counts("--needed", needed), _counts("--spares", spares), subsets, seed)
+    summary = summarise(trace)
+    if as_json:
+        _print(to_json(fault_trace_dict(trace, summary, cells)))
+    else:
+        _print(fault_trace_text(trace, summary, cells, named=nodes is not None))
+
+
+@app.command()
+def providers(
+    vendor: Annotated[list[str] | None, typer.Option(help="Only this service; may be repeated. Default all.")] = None,
+    years: Annotated[int, typer.Option(min=1, max=1000, help="Years in each replication.")] = 5,
+    replications: Annotated[int, typer.Option(min=2, max=1_000_000, help="Independent replications.")] = 200,
+    rates: Annotated[
+        str, typer.Option(help="Rare events: none, low, base, high, or drawn from their posterior.")
+    ] = "base",
+    exposed: Annotated[bool, typer.Option(help="The customer can be cut off by region or ownership.")] = False,
+    national: Annotated[bool, typer.Option(help="A national regulator can suspend the service.")] = False,
+    withdrawal: Annotated[bool, typer.Option(help="Stress case: the model is withdrawn once.")] = False,
+    migration_days: Annotated[float | None, typer.Option(help="From notice until served elsewhere.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Also show what this tier's rate limits refuse.")] = None,
+    rate_rps: Annotated[float, typer.Option(help="Load for --tier, requests per second.")] = 1.0,
+    input_tokens: Annotated[float, typer.Option(help="Mean input tokens of a request for --tier.")] = 2000.0,
+    output_tokens: Annotated[float, typer.Option(help="Mean output tokens of a request for --tier.")] = 500.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random streams.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Simulate API providers as systems with failures: incidents, withdrawals, retirements, rate limits."""
+    from sim.report.console import progress_bar
+    from sim.report.json_text import to_json
+    from sim.report.providers_text import limits_dict, limits_text, providers_dict, providers_text
+    from sim.study.load_sample import refused_share
+    from sim.study.provider_catalog import SERVICES, Circumstances, rate_limits
+    from sim.study.providers import simulate_providers
+
+    customer = Circumstances(rates, exposed, national, withdrawal, migration_days)  # type: ignore[arg-type]  # checked there
+    limited = None
+    if tier is not None:
+        load = {"rate_rps": rate_rps, "input_tokens": input_tokens, "output_tokens": output_tokens}
+        limited = refused_share(rate_limits(tier), **load, replications=min(replications, 10), seed=seed)
+    with progress_bar("providers") as progress:
+        found = simulate_providers(
+            vendor or SERVICES, customer, years=years, replications=replications, seed=seed, progress=progress
+        )
+    if as_json:
+        data = providers_dict(found, customer, years, replications)
+        _print(to_json(data | ({} if tier is None or limited is None else {"limits": limits_dict(tier, limited)})))
+        return
+    _print(providers_text(found, customer, years, replications))
+    if tier is not None and limited is not None:
+        _print(limits_text(tier, limited))
 
 
 @trace_app.command("describe")
@@ -303,6 +402,87 @@ def trace_convert(
         source = read_trace(file, trace_format, sort=sort)
     requests = write_mooncake(source, out)
     _print(to_json({"out": str(out), "requests": requests}) if as_json else f"{requests:,} requests written to {out}")
+
+
+@steps_app.command("convert")
+def steps_convert(
+    file: Annotated[Path, typer.Argument(metavar="GRID", help="Step times exported from AIConfigurator (CSV).")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Table of steps to write; a scenario names it.")],
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Rows to take, such as config=dp16ep16. May be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn an export of AIConfigurator into a table of steps (deployment.engine.step_times)."""
+    from sim.report.json_text import to_json
+    from sim.study.files import write_text
+    from sim.study.steps.grid import grid_rows
+    from sim.study.steps.text import steps_text
+
+    rows = grid_rows(file, dict(_pair("--where", item) for item in where or []))
+    write_text(out, steps_text(rows))
+    _print(to_json({"out": str(out), "steps": len(rows)}) if as_json else f"{len(rows):,} steps written to {out}")
+
+
+@steps_app.command("compare")
+def steps_compare(
+    scenario: ScenarioFile,
+    file: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of steps (CSV).")],
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the law of a scenario says of every step of a table: a second opinion on either."""
+    from sim.report.json_text import to_json
+    from sim.report.steps_text import steps_text
+    from sim.steptime.step_rows import read_step_rows
+    from sim.study.steps.compare import compare_steps, step_errors
+
+    loaded = _load(scenario, overrides, None)
+    steps = compare_steps(loaded, read_step_rows(file))
+    data = [{slot: getattr(errors, slot) for slot in errors.__slots__} for errors in step_errors(steps)]
+    _print(to_json({"steps": data}) if as_json else steps_text(loaded.name, file, steps))
+
+
+@steps_app.command("aic")
+def steps_aic(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Table of steps to write; a scenario names it.")],
+    overrides: Set = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model in AIConfigurator, on Hugging Face.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask NVIDIA AIConfigurator for the step times of a scenario's layout (optional extra: aic)."""
+    from sim.report.json_text import to_json
+    from sim.study.files import write_text
+    from sim.study.steps.aic import aic_steps
+    from sim.study.steps.text import steps_text
+
+    asked = aic_steps(_load(scenario, overrides, None), model)
+    write_text(out, steps_text(asked.rows))
+    refused = f"; {asked.refused:,} were refused: {asked.reason}" if asked.refused else ""
+    data = {"out": str(out), "steps": len(asked.rows), "refused": asked.refused, "reason": asked.reason}
+    _print(to_json(data) if as_json else f"{len(asked.rows):,} steps written to {out}{refused}")
+
+
+def _pair(option: str, item: str) -> tuple[str, str]:
+    """Key and value of an option that takes KEY=VALUE."""
+    from sim.errors import ScenarioError
+
+    key, equals, value = item.partition("=")
+    if not equals or not key.strip():
+        raise ScenarioError(f"{option} takes KEY=VALUE", value=item)
+    return key.strip(), value
+
+
+def _counts(option: str, text: str) -> list[int]:
+    """Whole numbers between commas."""
+    from sim.errors import ScenarioError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ScenarioError(f"{option} takes whole numbers", value=text, valid="such as 2,4,8") from None
 
 
 def _load(path: Path, overrides: list[str] | None, trace: Path | None) -> Any:

@@ -5,6 +5,7 @@
     ├── CatalogError             a name is not in the catalog, or a row may not be used silently
     ├── ModelConfigError         a Hugging Face config cannot be read, or its family is unknown
     ├── TraceError               a trace file is missing, truncated or malformed
+    ├── MissingPackageError      an optional package or device that a command needs is not there
     ├── RunDirectoryError        results cannot be written or read
     └── IdentityError            an exact identity failed at the end of a run: a defect in this package
 
@@ -74,6 +75,10 @@ class ModelConfigError(SimError):
 
 class TraceError(SimError):
     """A trace file is missing, truncated or malformed."""
+
+
+class MissingPackageError(SimError):
+    """An optional package, or a device, that a command needs is not there."""
 
 
 class RunDirectoryError(SimError):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sim.engine.clock import LAST, call_later
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.identities import check_identities
-from sim.engine.plan import ClusterPlan, HealthPlan
+from sim.engine.plan import AutoscalerPlan, ClusterPlan, HealthPlan
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
 from tests.engine_cases import Case
@@ -67,6 +67,25 @@ def policies(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
+def autoscalers(draw: st.DrawFn, replicas: int) -> AutoscalerPlan:
+    """One that changes its mind often."""
+    least = draw(st.integers(1, replicas))
+    return AutoscalerPlan(
+        min_replicas=least,
+        max_replicas=replicas,
+        initial_replicas=draw(st.integers(least, replicas)),
+        target=draw(st.sampled_from([0.7, 3.0])),
+        metric=draw(st.sampled_from(["outstanding", "waiting"])),
+        interval_s=draw(st.sampled_from([0.1, 0.5137])),
+        provision_s=draw(st.sampled_from([0.0, 0.4])),
+        success_prob=draw(st.sampled_from([0.3, 1.0])),
+        restart_s=draw(st.sampled_from([0.0, 0.3])),
+        scale_up_cooldown_s=draw(st.sampled_from([0.0, 0.6])),
+        scale_down_cooldown_s=draw(st.sampled_from([0.0, 0.6])),
+    )
+
+
+@st.composite
 def troubled(draw: st.DrawFn, of: st.SearchStrategy[Case]) -> Case:
     """A case with transitions and policies, on the scale of its load."""
     case = draw(of)
@@ -80,6 +99,8 @@ def troubled(draw: st.DrawFn, of: st.SearchStrategy[Case]) -> Case:
         retry_budget_burst=draw(st.sampled_from([1.0, 10.0])),
     )
     plan = replace(plan, client=client, transitions=draw(transitions(plan, within_s=within_s)))
+    if plan.decode is None and draw(st.integers(0, 3)) == 0:
+        plan = replace(plan, autoscaler=draw(autoscalers(plan.replicas)))
     return replace(case, plan=plan)
 
 
@@ -115,4 +136,7 @@ def checked_run(case: Case, *, coalesce: bool = True, instants: int = 20) -> Out
     outcome = cluster.run()
     in_conditions = sum(seconds for *_, seconds in outcome.conditions)
     assert isclose(in_conditions, len(cluster.replicas) * outcome.end_s, rel_tol=1e-9, abs_tol=1e-9)
+    totals, capacity_s = outcome.record.totals, len(cluster.replicas) * outcome.end_s
+    assert capacity_s - totals.off_s <= totals.billed_s + 1e-9 * capacity_s  # whatever serves is paid for
+    assert totals.billed_s <= capacity_s * (1.0 + 1e-9)
     return outcome

@@ -21,6 +21,8 @@ class Fleet:
     gpus_per_node : GPUs of each node.
     node_average_kw : mean power of one node in service, before PUE.
     spare_node_average_kw : mean power of one spare node, before PUE.
+    billed_frac : share of the time for which a node in service is paid where nodes are rented by the hour and given
+        back; reserved and owned nodes are paid around the clock.
     power_inputs : numbers of the catalog that the mean power was computed from.
 
     Raises
@@ -34,6 +36,7 @@ class Fleet:
     spare_nodes: int = 0
     spare_node_average_kw: float = 0.0
     power_inputs: tuple[Input, ...] = ()
+    billed_frac: float = 1.0
 
     def __post_init__(self) -> None:
         for key, lowest in (("nodes", 1), ("gpus_per_node", 1), ("spare_nodes", 0)):
@@ -43,6 +46,8 @@ class Fleet:
         for key in ("node_average_kw", "spare_node_average_kw"):
             if not 0 <= getattr(self, key) < inf:
                 raise ScenarioError("out of range", key=key, value=getattr(self, key), valid="at least 0, finite")
+        if not 0.0 <= self.billed_frac <= 1.0:
+            raise ScenarioError("out of range", key="billed_frac", value=self.billed_frac, valid="0 to 1")
 
     @property
     def paid_nodes(self) -> int:
@@ -53,6 +58,11 @@ class Fleet:
     def paid_gpus(self) -> int:
         """GPUs bought or rented."""
         return self.paid_nodes * self.gpus_per_node
+
+    @property
+    def hourly_gpus(self) -> float:
+        """Mean number of GPUs that are paid by the hour."""
+        return (self.nodes * self.billed_frac + self.spare_nodes) * self.gpus_per_node
 
     @property
     def gpus_in_service(self) -> int:

@@ -1,4 +1,4 @@
-"""The yearly ledger of GPUs that are rented: reserved or by the hour, paid around the clock."""
+"""The yearly ledger of GPUs that are rented: reserved and paid around the clock, or by the hour."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def rented_ledger(parameters: CostParameters, fleet: Fleet, rental: Rental) -> L
     Checked: 618,400 for 16 GPUs at 2.50 per hour without cloud adder, with one FTE and transit.
     """
     rate, adder = parameters.need(RATES[rental]), parameters.cloud_adder_frac
-    rent = fleet.paid_gpus * YEAR_H * rate.value
+    gpus = fleet.hourly_gpus if rental == "on_demand" else fleet.paid_gpus
+    rent = gpus * YEAR_H * rate.value
     return Ledger(
         (
             Line("rent", "rental", rent, (rate,)),

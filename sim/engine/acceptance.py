@@ -9,8 +9,8 @@ When a sequence leaves, its own rest is taken out, and with it the tokens that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from sim.engine.lane import Lane
 from sim.engine.plan import EngineLimits
@@ -22,24 +22,43 @@ if TYPE_CHECKING:
     from sim.engine.held import Held
 
 
-def shared_seconds(limits: EngineLimits, law: StepLaw, lanes: Sequence[Lane]) -> Callable[[int, int, bool], float]:
-    """`StepLaw.shared_s`, with the drafts of a step where there are any.
+class SharedSeconds(Protocol):
+    """As `StepLaw.shared_s`."""
+
+    def __call__(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
+        """Seconds that all lanes spend together."""
+        ...
+
+
+def shared_seconds(limits: EngineLimits, law: StepLaw, lanes: Sequence[Lane], ranks: int) -> SharedSeconds:
+    """`StepLaw.shared_s`, with the drafts of a step where there are any, for the `ranks` ranks that are alive.
+
+    Experts of ranks that are lost live on as copies on the others, which compute the tokens of all: each of them has as
+    much to do as if all ranks were there, with so many more tokens.
 
     Raises
     ------
     TypeError : drafts are asked of a law that knows none; a defect of whoever built it.
     """
+    of_design = limits.data_parallel_size
     if not limits.num_speculative_tokens:
-        return law.shared_s
+        return law.shared_s if ranks == of_design else _spread(law, of_design, ranks)
     if not isinstance(law, DraftingLaw):
         raise TypeError("speculative decoding needs a step law that knows how long a draft takes")
 
     def with_drafts(total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
         seqs = [lane.seqs for lane in lanes]
-        verified_s = law.shared_s(total_tokens, busiest_lane_tokens, prefill)
-        return verified_s + law.drafts_s(sum(seqs), max(seqs))
+        verified_s = law.shared_s(total_tokens * of_design // ranks, busiest_lane_tokens, prefill)
+        return verified_s + law.drafts_s(sum(seqs) * of_design // ranks, max(seqs))
 
     return with_drafts
+
+
+def _spread(law: StepLaw, of_design: int, ranks: int) -> SharedSeconds:
+    def shared_s(total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> float:
+        return law.shared_s(total_tokens * of_design // ranks, busiest_lane_tokens, prefill)
+
+    return shared_s
 
 
 def held_tokens(held: Held, limits: EngineLimits) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from sim.engine.acceptance import SharedSeconds
 from sim.engine.books import Books
 from sim.engine.clock import Alarm
 from sim.engine.lane import Lane
+from sim.engine.overtaking import until_overtaken
+from sim.engine.piecewise_lane import PiecewiseLane, steps_to_knot
 from sim.engine.rank import Rank
 from sim.steptime.law import StepLaw
 from sim.steptime.span import span_seconds
@@ -20,7 +21,9 @@ class Batches(Books):
     ranks: list[Rank]
     _law: StepLaw
     _lanes: list[tuple[Rank, Lane]]
-    _shared_s: Callable[[int, int, bool], float]
+    _batches: list[Lane]
+    _kinked: list[PiecewiseLane]
+    _shared_s: SharedSeconds
     _coalesce: bool
     _looks_ahead: bool
     _marks: list[int]
@@ -41,6 +44,8 @@ class Batches(Books):
                 rank.schedule(step, now)
             if rank.safe_until < safe:  # noqa: PLR1730 - a call costs more than the rest of the line
                 safe = rank.safe_until
+        for kinked in self._kinked:
+            kinked.reach(step)
         slowest_s = slope_s = 0.0
         total_tokens = most_tokens = chunk_tokens = 0
         for pair in self._lanes:
@@ -73,15 +78,14 @@ class Batches(Books):
             return
         if prefilling and self._stall is not None:
             self._stall.begins(now)
-        self._start_s = now
-        self._slope_s = slope_s = 0.0 if prefilling else slope_s
+        self._start_s, self._slope_s = now, 0.0 if prefilling else slope_s
         self._first_s = duration_s = self._seconds(slowest_s, total_tokens, most_tokens)
         if self.pace != 1.0:
             duration_s = self._slow_down()
-        single = prefilling or not self._coalesce
-        steps = 1 if single else self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
-        if steps > 1:
-            duration_s = span_seconds(steps, duration_s, self._slope_s)
+        steps = 1
+        if self._coalesce and not prefilling:
+            steps = self._steps_alike(step, min(self._marks[0], safe) - step, slowest_s, slope_s)
+            duration_s = duration_s if steps == 1 else span_seconds(steps, duration_s, self._slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
 
@@ -113,7 +117,7 @@ class Batches(Books):
             seconds, self._bubble_s = pipeline.mixed_round(self.step, self._start_s, self.pace)
             self._bubble_slope_s = 0.0
             return seconds
-        seconds = slowest_s + self._law.shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
+        seconds = slowest_s + self._shared_s(pipeline.fullest_tokens, most_tokens, prefill=False)
         self._bubble_s, self._bubble_slope_s = pipeline.decode_round(seconds, self._slope_s)
         return seconds
 
@@ -147,15 +151,5 @@ class Batches(Books):
                 if rank.waiting:
                     steps = rank.steps_until_admission(step, steps)
         if steps > 1 and len(self._lanes) > 1:
-            steps = self._until_overtaken(step, steps, slowest_s, slope_s)
-        return steps
-
-    def _until_overtaken(self, step: int, steps: int, slowest_s: float, slope_s: float) -> int:
-        """Steps until another lane becomes the slowest, at most `steps`, at least 1."""
-        for _, lane in self._lanes:
-            steeper = lane.slope_s - slope_s
-            if steeper > 0.0:
-                behind = slowest_s - lane.first_s - (step - lane.step) * lane.slope_s
-                if behind < steps * steeper:
-                    steps = max(1, int(behind / steeper) + 1)
-        return steps
+            steps = until_overtaken(self._batches, step, steps, slowest_s, slope_s)
+        return steps_to_knot(self._kinked, step, steps) if self._kinked else steps

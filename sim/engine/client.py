@@ -197,7 +197,7 @@ class Clients:
             self.retry(request, State.FAILED)
             return
         replica = self._router.choose(request)
-        if replica is None or not self._reached(replica):
+        if replica is None:
             if limits is not None:
                 limits.ended(request)
             self.retry(request, State.FAILED)
@@ -213,15 +213,6 @@ class Clients:
         elif len(self._deadlines) > 4 * self._in_flight + COMPACT:
             self._deadlines = deque(entry for entry in self._deadlines if not self._over(*entry[1:]))
         replica.submit(request, now)
-
-    def _reached(self, replica: Replica) -> bool:
-        """Whether a replica answers; the router may not know yet that it is down."""
-        if replica.up:
-            return True
-        assert self._health is not None, "the router chose a replica that it knows to be down"
-        self._health.failed(replica)
-        self._record.totals.misrouted += 1
-        return False
 
     def retry(self, request: Request, otherwise: State) -> None:
         """Try again after a back-off, or end with the fate `otherwise` when no retry is left."""
@@ -282,7 +273,7 @@ class Clients:
         """Send a request on that lost its KV: prompt and output so far are its prompt now. Its client hears nothing."""
         assert self._router is not None
         replica = self._router.choose(request)
-        if replica is None or not self._reached(replica):
+        if replica is None:
             self._record.lost(request.generated, 0)
             request.restart(Again.FAILED)
             self.retry(request, State.FAILED)

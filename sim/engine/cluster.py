@@ -10,6 +10,7 @@ from simpy import Environment, Event
 from simpy.core import StopSimulation
 from simpy.events import URGENT
 
+from sim.engine.autoscaler import Autoscaler
 from sim.engine.client import Clients
 from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.conditions import Condition, Conditions
@@ -36,6 +37,7 @@ from sim.engine.tenant_limits import TenantLimits
 from sim.engine.tenant_tally import TenantTally
 from sim.engine.throttle import Throttled
 from sim.engine.tiers import attach_tiers
+from sim.errors import SimError
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -165,7 +167,12 @@ class Cluster:
             streams,
             record,
         )
-        self.health = None if plan.health is None else Health(env, plan.health, serving)
+        self.health = None if plan.health is None else Health(env, plan.health, serving, record.totals)
+        self.autoscaler: Autoscaler | None = None
+        if plan.autoscaler is not None:
+            if plan.decode is not None or plan.autoscaler.max_replicas != plan.replicas:
+                raise SimError("an autoscaler needs replicas that do both, as many as it may have at most")
+            self.autoscaler = Autoscaler(env, plan.autoscaler, self.replicas, self.conditions, streams)
         self.router = Router(
             plan.router,
             serving,
@@ -206,6 +213,8 @@ class Cluster:
             call_later(env, plan.warmup_s, WARMUP, self._open)
         self.fleet.start()
         self.player.start()
+        if self.autoscaler is not None:
+            self.autoscaler.start()
         if self.health is not None:
             self.health.start()
         self.clients.start(self.router, self.health)
@@ -245,7 +254,9 @@ class Cluster:
         now, conditions = self.env.now, self.conditions
         conditions.settle()
         self.record.totals.down_s = conditions.down_s(now)
-        self.record.totals.off_s = conditions.off_s
+        totals = self.record.totals
+        totals.off_s = conditions.off_s
+        totals.billed_s = len(self.replicas) * now if self.autoscaler is None else self.autoscaler.billed_s(now)
         if self.handover is not None:
             first = self.plan.replicas
             decoding = range(first, len(self.replicas))

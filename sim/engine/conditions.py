@@ -149,6 +149,7 @@ class Conditions:
         lost = replica.kill() if replica.up else []
         if index in self._open:
             self.outages[self._open.pop(index)][2] = self._env.now
+        replica.listed = False
         self._off.add(index)
         self._facets[index] = {Condition.OFF: ""}
         if lost:

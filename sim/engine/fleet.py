@@ -145,7 +145,7 @@ class Fleet:
         if self._recovery[index] != recovery:
             return
         yield self._env.timeout(self._restart_s[index])
-        if self._recovery[index] == recovery:
+        if self._recovery[index] == recovery and not self._replicas[index].up:  # somebody else may have brought it back
             self._conditions.apply([Transition(self._env.now, index, Action.UP, CAUSE)])
 
 

@@ -20,6 +20,7 @@ from simpy import Environment, Event
 from sim.engine.clock import CLIENT, Alarm
 from sim.engine.plan import HealthPlan
 from sim.engine.replica import Replica
+from sim.engine.totals import Totals
 
 
 class Circuit:
@@ -45,14 +46,14 @@ class Circuit:
 class Health:
     """What the router believes."""
 
-    def __init__(self, env: Environment, plan: HealthPlan, replicas: Sequence[Replica]) -> None:
+    def __init__(self, env: Environment, plan: HealthPlan, replicas: Sequence[Replica], totals: Totals) -> None:
+        self._totals = totals
         self._env = env
         self._plan = plan
         self._replicas = replicas
         self._circuits = {replica: Circuit() for replica in replicas}
         self._checks = 0
         self._alarm = Alarm(env, CLIENT, self._check)
-        self.opened = 0
 
     def start(self) -> None:
         """Begin to check."""
@@ -63,6 +64,13 @@ class Health:
         """Whether the router would send to a replica now."""
         circuit = self._circuits[replica]
         return replica.listed and circuit.passed and circuit.open_until_s <= self._env.now
+
+    def reaches(self, replica: Replica) -> bool:
+        """Whether a replica that an attempt is sent to answers; a failure if not."""
+        if not replica.up:
+            self._totals.misrouted += 1
+            self.failed(replica)
+        return replica.up
 
     def failed(self, replica: Replica) -> None:
         """An attempt at a replica failed."""
@@ -78,7 +86,6 @@ class Health:
             circuit.open_until_s = now + plan.cooldown_s
             circuit.successes = 0
             failures.clear()
-            self.opened += 1
 
     def succeeded(self, replica: Replica) -> None:
         """An attempt at a replica succeeded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sim.engine.plan import EngineLimits
 from sim.engine.request import Request
-from sim.steptime.law import StepLaw
+from sim.steptime.law import PiecewiseLaw, StepLaw
 
 
 class DecodeTable:
@@ -18,12 +18,15 @@ class DecodeTable:
     ----------
     units_per_step, units_per_token : acceptance length as a ratio; both 1 without speculative decoding.
     verified_tokens : tokens that a step computes for every decoding sequence.
+    piecewise : whether the law has pieces, which are asked of it anew.
     """
 
-    __slots__ = ("_law", "_rows", "units_per_step", "units_per_token", "verified_tokens")
+    __slots__ = ("_law", "_pieces", "_rows", "piecewise", "units_per_step", "units_per_token", "verified_tokens")
 
     def __init__(self, law: StepLaw, limits: EngineLimits) -> None:
         self._law = law
+        self._pieces = law.piece if isinstance(law, PiecewiseLaw) else None
+        self.piecewise = self._pieces is not None
         self._rows: list[tuple[float, float, float, float] | None] = [None] * (limits.max_num_seqs + 1)
         self.units_per_step, self.units_per_token = limits.acceptance_length.as_integer_ratio()
         self.verified_tokens = limits.verified_tokens
@@ -35,6 +38,11 @@ class DecodeTable:
             c, units = self._law.decode(seqs), self.units_per_token
             row = self._rows[seqs] = (c.base_s, c.context_s / units, c.capped_s / units, c.above_s)
         return row
+
+    def piece(self, seqs: int, context_tokens: int) -> tuple[float, float, float]:
+        """(base, per token of context, sum of contexts up to which they hold) of a piecewise law."""
+        assert self._pieces is not None
+        return self._pieces(seqs, context_tokens)
 
 
 class Lane:

@@ -16,8 +16,8 @@ only decode are taken as evenly staggered: they last as long as the largest micr
 
 from __future__ import annotations
 
+from sim.engine.acceptance import SharedSeconds
 from sim.engine.lane import Lane
-from sim.steptime.law import StepLaw
 
 
 class Pipeline:
@@ -27,16 +27,18 @@ class Pipeline:
     ----------
     exits_s : when the sequences of each slot last left the pipeline, not above zero.
     free_s : when the first stage is free.
-    ranks : ranks that share it.
     """
 
-    __slots__ = ("_law", "_leaving_s", "_slots", "_staggered", "exits_s", "free_s", "ranks")
+    __slots__ = ("_leaving_s", "_ranks", "_shared_s", "_slots", "_staggered", "exits_s", "free_s")
 
-    def __init__(self, stages: int, ranks: int, law: StepLaw) -> None:
-        self.ranks = ranks
-        self._law = law
+    def __init__(self, stages: int) -> None:
         self._slots = [Slot() for _ in range(stages)]
         self.reset()
+
+    def serve(self, ranks: int, shared_s: SharedSeconds) -> None:
+        """Say how many ranks share it, and what they spend together on the tokens of a microbatch."""
+        self._ranks = ranks
+        self._shared_s = shared_s
 
     def reset(self) -> None:
         """The pipeline is empty."""
@@ -71,8 +73,8 @@ class Pipeline:
         busy_s = growth_s = 0.0
         for slot in self._slots:
             if slot.tokens:
-                busy_s += slot.sum_s / self.ranks + self._law.shared_s(slot.tokens, slot.most_tokens, prefill=False)
-                growth_s += slot.slope_s / self.ranks
+                busy_s += slot.sum_s / self._ranks + self._shared_s(slot.tokens, slot.most_tokens, prefill=False)
+                growth_s += slot.slope_s / self._ranks
                 slot.clear()
         stages = len(self._slots)
         return first_s - busy_s / stages, slope_s - growth_s / stages
@@ -93,9 +95,9 @@ class Pipeline:
             if not slot.tokens:
                 continue
             chunked, entry_s = slot.entry_s(now_s, exits[number], pace)
-            shared_s = self._law.shared_s(slot.tokens, slot.most_tokens, chunked)
+            shared_s = self._shared_s(slot.tokens, slot.most_tokens, chunked)
             seconds = slot.slowest_s + shared_s
-            busy_s += slot.sum_s / self.ranks + shared_s
+            busy_s += slot.sum_s / self._ranks + shared_s
             entry_s = max(entry_s, free_s)
             free_s = entry_s + seconds / stages
             last_s = exits[number] = max(entry_s + seconds, last_s + seconds / stages)
@@ -116,7 +118,7 @@ class Pipeline:
         ahead_s = latest_s = 0.0
         for number in reversed(range(stages)):
             self.exits_s[number] = -ahead_s
-            stage_s = self._slots[number].decoding_s(self._law, step) / stages
+            stage_s = self._slots[number].decoding_s(self._shared_s, step) / stages
             ahead_s += stage_s
             latest_s = latest_s or stage_s
         self.free_s = -(stages - 1) * latest_s
@@ -159,7 +161,7 @@ class Slot:
                     entry_s = max(entry_s, (request.arrival_s - now_s) / pace)
         return chunked, entry_s
 
-    def decoding_s(self, law: StepLaw, step: int) -> float:
+    def decoding_s(self, shared_s: SharedSeconds, step: int) -> float:
         """What it takes over all stages to decode its sequences alone."""
         seqs = most = 0
         slowest_s = 0.0
@@ -168,4 +170,4 @@ class Slot:
                 seqs += lane.seqs
                 most = max(most, lane.seqs)
                 slowest_s = max(slowest_s, lane.first_s + (step - lane.step) * lane.slope_s)
-        return slowest_s + law.shared_s(seqs, most, prefill=False) if seqs else 0.0
+        return slowest_s + shared_s(seqs, most, prefill=False) if seqs else 0.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SchedulingPolicy = Literal["fcfs", "shortest_prefill", "priority"]
 Scheduler = Literal["vllm", "sglang", "tensorrt-llm"]
+AutoscalerMetric = Literal["outstanding", "waiting"]
 InFlight = Literal["fail", "retry", "migrate"]
 CapacityPolicy = Literal["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"]
 RouterPolicy = Literal[
@@ -156,6 +157,35 @@ class HealthPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoscalerPlan:
+    """When replicas come and go.
+
+    Attributes
+    ----------
+    min_replicas, max_replicas, initial_replicas : bounds, and how many there are at the start.
+    metric, target : what is looked at (unfinished requests, or those in queues), and how much of it each replica is
+        to have.
+    interval_s : between two looks.
+    provision_s, success_prob : until a request for nodes is answered, and how likely it is granted; it is repeated
+        until it is.
+    restart_s : from the nodes to the first request.
+    scale_up_cooldown_s, scale_down_cooldown_s : least time between two steps up, and from any step to one down.
+    """
+
+    min_replicas: int
+    max_replicas: int
+    initial_replicas: int
+    target: float
+    metric: AutoscalerMetric = "outstanding"
+    interval_s: float = 15.0
+    provision_s: float = 900.0
+    success_prob: float = 1.0
+    restart_s: float = 330.0
+    scale_up_cooldown_s: float = 0.0
+    scale_down_cooldown_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class RepairLaw:
     """Phase mixture of repair times: with probability `shares[i]` an exponential or lognormal of mean `means_s[i]`.
 
@@ -251,6 +281,7 @@ class ClusterPlan:
         router sends it on with its output so far.
     health : how the router finds out about replicas; None where it knows at once.
     bin_s : above zero, the course of the run is kept in bins of that width, a whole number of which make the horizon.
+    autoscaler : when replicas come and go; `replicas` is then the most that there may be. For replicas that do both.
     """
 
     limits: EngineLimits
@@ -275,6 +306,7 @@ class ClusterPlan:
     in_flight: InFlight = "retry"
     health: HealthPlan | None = None
     bin_s: float = 0.0
+    autoscaler: AutoscalerPlan | None = None
 
     @property
     def longest_request_tokens(self) -> int:

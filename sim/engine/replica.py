@@ -15,7 +15,6 @@ from operator import attrgetter
 
 from simpy import Environment, Event
 
-from sim.engine.acceptance import shared_seconds
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.held import Held
 from sim.engine.landings import Landings
@@ -76,7 +75,7 @@ class Replica(States):
         self.caching = shared is not None
         self._drafts = limits.num_speculative_tokens
         stages = limits.pipeline_parallel_size
-        self._pipeline = Pipeline(stages, limits.data_parallel_size, law) if stages > 1 else None
+        self._pipeline = Pipeline(stages) if stages > 1 else None
         table = DecodeTable(law, limits)
         cap = law.attention_cap_tokens
         size = range(limits.data_parallel_size)
@@ -84,8 +83,7 @@ class Replica(States):
         self.all_ranks = list(self.ranks)
         self._stall = None if limits.enable_mixed_chunk else Stall(self.held, record)
         self._looks_ahead = self.ranks[0].admission is not None
-        self._lanes = [(rank, lane) for rank in self.ranks for lane in rank.lanes]
-        self._shared_s = shared_seconds(limits, law, [lane for _, lane in self._lanes])
+        self._set_ranks(self.ranks)
         self._marks: list[int] = []
         self._finishes: dict[int, list[tuple[Request, int]]] = {}
         self._crossings: dict[int, list[tuple[Request, int]]] = {}

@@ -54,12 +54,17 @@ class Router:
         """The replica for a request, or None when none takes it."""
         replicas = self._replicas
         if self._health is not None:
-            up = [replica for replica in replicas if self._health.allows(replica)]
-        elif len(replicas) == 1:
+            return self._try(self._health, request)
+        if len(replicas) == 1:
             return replicas[0] if replicas[0].accepts else None
-        else:
-            up = [replica for replica in replicas if replica.accepts]
+        up = [replica for replica in replicas if replica.accepts]
         return self._among(up, request) if up else None
+
+    def _try(self, health: Health, request: Request) -> Replica | None:
+        """As `choose`, by what the router believes; the replica that it chooses may turn out to be down."""
+        up = [replica for replica in self._replicas if health.allows(replica)]
+        replica = self._among(up, request) if up else None
+        return replica if replica is None or health.reaches(replica) else None
 
     def _among(self, up: Sequence[Replica], request: Request) -> Replica:
         policy = self._policy

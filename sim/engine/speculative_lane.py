@@ -7,6 +7,7 @@ sequence. So the sums stay exact integers, and a step still costs what changed.
 from __future__ import annotations
 
 from sim.engine.lane import DecodeTable, Lane
+from sim.engine.piecewise_lane import PiecewiseLane
 from sim.engine.plan import EngineLimits
 from sim.engine.request import Request
 
@@ -92,5 +93,7 @@ class SpeculativeLane(Lane):
 
 
 def lane_of(limits: EngineLimits, table: DecodeTable, cap_tokens: int, slot: int) -> Lane:
-    """A lane of one rank: the plain one where a step is one token per sequence."""
-    return (SpeculativeLane if limits.num_speculative_tokens else Lane)(table, cap_tokens, slot)
+    """A lane of one rank: the plain one where a step is one token per sequence and the law is linear."""
+    if limits.num_speculative_tokens:
+        return SpeculativeLane(table, cap_tokens, slot)
+    return (PiecewiseLane if table.piecewise else Lane)(table, cap_tokens, slot)

@@ -11,10 +11,11 @@ from math import inf
 
 from simpy import Environment, Event
 
-from sim.engine.acceptance import held_tokens
+from sim.engine.acceptance import held_tokens, shared_seconds
 from sim.engine.batches import Batches
 from sim.engine.clock import BOUNDARY, Alarm
 from sim.engine.path import Again
+from sim.engine.piecewise_lane import PiecewiseLane
 from sim.engine.rank import Rank
 from sim.engine.request import Request, State
 from sim.steptime.span import span_seconds, steps_until
@@ -231,8 +232,11 @@ class States(Batches):
     def _set_ranks(self, ranks: list[Rank]) -> None:
         self.ranks = ranks
         self._lanes = [(rank, lane) for rank in ranks for lane in rank.lanes]
+        self._batches = [lane for _, lane in self._lanes]
+        self._kinked = [lane for lane in self._batches if isinstance(lane, PiecewiseLane)]
+        self._shared_s = shared_seconds(self.limits, self._law, self._batches, len(ranks))
         if self._pipeline is not None:
-            self._pipeline.ranks = len(ranks)
+            self._pipeline.serve(len(ranks), self._shared_s)
 
     def _forget_cancelled(self, lost: Iterable[Request]) -> None:
         """Those who are gone need not be withdrawn any more."""

@@ -46,6 +46,7 @@ class Totals(Counters):
     input_tokens_completed : prompt tokens of completed requests.
     busy_s, idle_s, hung_s, paused_s, down_s, off_s : replica-seconds stepping, up with nothing to do, hung, resting
         because of a pause, out of service, and not provisioned. They add up to replicas x time.
+    billed_s : replica-seconds paid for: all, unless an autoscaler gives replicas back.
     prefill_step_s : the part of `busy_s` spent in steps that compute prompt tokens.
     bubble_s : the part of `busy_s` in finished steps that a pipeline stage stands idle, in the mean over stages and
         ranks: empty and smaller microbatches, filling and draining; with data-parallel ranks also what a rank waits for
@@ -107,6 +108,7 @@ class Totals(Counters):
     paused_s: float = 0.0
     down_s: float = 0.0
     off_s: float = 0.0
+    billed_s: float = 0.0
     prefill_step_s: float = 0.0
     bubble_s: float = 0.0
     sequence_s: float = 0.0

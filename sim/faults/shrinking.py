@@ -31,7 +31,7 @@ class Shrinking:
         self._pool = pool
         self._tally = tally
         self._lost: list[set[int]] = [set() for _ in plan.nodes]
-        self._turn = [0] * len(plan.nodes)
+        self._turn = [[0] * nodes for nodes in plan.nodes]  # of each place: what it waited for before is void
         self._waiting: deque[tuple[int, str]] = deque()
 
     def start(self) -> None:
@@ -51,14 +51,18 @@ class Shrinking:
             gone = gone[:1]
         if len(lost) + len(gone) > self._elastic.max_failed_ranks:
             return False
-        lost.update(gone)
-        self._pause(replica, kind.name, self._elastic.pause_fail_s)
-        self._board.tell(replica, Action.SHRINK, kind.name, ranks=gone)
-        self._serve(replica, kind.name)
-        if not kind.leaves:
-            self._rejoin_later(replica, kind.name, gone)
-        elif not self._fill(replica, kind.name):
-            self._waiting.append((replica, kind.name))
+        if kind.leaves:
+            self._turn[replica][slot] += 1
+        if gone:
+            lost.update(gone)
+            self._pause(replica, kind.name, self._elastic.pause_fail_s)
+            self._board.tell(replica, Action.SHRINK, kind.name, ranks=gone)
+            self._serve(replica, kind.name)
+        if kind.leaves:
+            if not self._fill(replica, kind.name):
+                self._waiting.append((replica, kind.name))
+        elif gone:
+            self._rejoin_later(replica, slot, kind.name, gone)
         return True
 
     def spare_ready(self) -> None:
@@ -70,7 +74,7 @@ class Shrinking:
 
     def forget(self, replica: int) -> None:
         """A replica is down as a whole, and will come back complete."""
-        self._turn[replica] += 1
+        self._turn[replica] = [turn + 1 for turn in self._turn[replica]]
         self._lost[replica].clear()
         self._waiting = deque(entry for entry in self._waiting if entry[0] != replica)
 
@@ -79,17 +83,16 @@ class Shrinking:
         if node is None:
             return False
         each, slot = self._elastic.ranks_per_node, self._pool.slot[node]
-        ranks = tuple(rank for rank in range(slot * each, (slot + 1) * each) if rank in self._lost[replica])
-        self._rejoin_later(replica, cause, ranks)
+        self._rejoin_later(replica, slot, cause, tuple(range(slot * each, (slot + 1) * each)))
         return True
 
-    def _rejoin_later(self, replica: int, cause: str, ranks: tuple[int, ...]) -> None:
+    def _rejoin_later(self, replica: int, slot: int, cause: str, ranks: tuple[int, ...]) -> None:
         at_s = self._agenda.now_s + self._plan.recovery.restart_s[replica]
-        self._agenda.at(at_s, self._rejoin, replica, self._turn[replica], cause, ranks)
+        self._agenda.at(at_s, self._rejoin, replica, slot, self._turn[replica][slot], cause, ranks)
 
-    def _rejoin(self, replica: int, turn: int, cause: str, ranks: tuple[int, ...]) -> None:
+    def _rejoin(self, replica: int, slot: int, turn: int, cause: str, ranks: tuple[int, ...]) -> None:
         ranks = tuple(rank for rank in ranks if rank in self._lost[replica])
-        if self._turn[replica] != turn or not ranks:
+        if self._turn[replica][slot] != turn or not ranks:
             return
         self._pause(replica, cause, self._elastic.pause_rejoin_s)
         self._board.tell(replica, Action.GROW, cause, ranks=ranks)

@@ -23,6 +23,17 @@ def unit_availability(mtbf_s: float, mttr_s: float) -> float:
     return mtbf_s / (mtbf_s + mttr_s)
 
 
+def point_availability(mtbf_s: float, mttr_s: float, at_s: float) -> float:
+    """Chance that a unit with exponential times is up `at_s` after it was new.
+
+    Sources
+    -------
+    A + (1 - A) exp(-(l + m) t), the two-state Markov chain. Checked: 4,800 h, 12 h, after 24 h: 0.9978420456.
+    """
+    a = unit_availability(mtbf_s, mttr_s)
+    return a + (1.0 - a) * exp(-(1.0 / mtbf_s + 1.0 / mttr_s) * at_s)
+
+
 def mean_availability(mtbf_s: float, mttr_s: float, horizon_s: float) -> float:
     """Mean share of time up over the first `horizon_s` of a new unit with exponential times.
 
@@ -55,6 +66,42 @@ def k_of_n(needed: int, units: int, availability: float) -> float:
         raise ValueError(f"availability must be between 0 and 1, is {availability!r}")
     down = 1.0 - availability
     return sum(comb(units, up) * availability**up * down ** (units - up) for up in range(needed, units + 1))
+
+
+def series_suspended(units: int, mtbf_s: float, mttr_s: float) -> float:
+    """Availability of units in series of which none can fail while another is repaired.
+
+    Sources
+    -------
+    1 / (1 + n l / m): up for 1 / (n l), then one repair. Checked: 4,800 h, 12 h: two 0.9950248756, four 0.9900990099;
+    where the others go on failing it is `k_of_n(n, n, A)`, a little less.
+    """
+    positive(units=units, mtbf_s=mtbf_s, mttr_s=mttr_s)
+    return 1.0 / (1.0 + units * mttr_s / mtbf_s)
+
+
+def k_of_n_losses_per_s(needed: int, units: int, mtbf_s: float, mttr_s: float) -> float:
+    """How often the number of units up falls below `needed`, per second; the mean time up and down follow from it.
+
+    Sources
+    -------
+    k l P(exactly k up). Checked: 4 of 6, 240 h, 24 h: 0.00141118483 /h, hence a cycle of 708.6244 h.
+    """
+    a = unit_availability(mtbf_s, mttr_s)
+    exactly = k_of_n(needed, units, a) - (k_of_n(needed + 1, units, a) if needed < units else 0.0)
+    return needed / mtbf_s * exactly
+
+
+def faults_availability(fault_per_s: float, outage_s: float) -> float:
+    """Availability of a group that any fault takes down for `outage_s`, and that has no faults meanwhile.
+
+    Sources
+    -------
+    Alternating renewal, 1 / (1 + rate * outage). Checked: four nodes at 5 per 1,000 node-days: 348 s 0.9999194509,
+    1,500 s 0.9996528983, 24 h and 348 s 0.9803147355.
+    """
+    positive(fault_per_s=fault_per_s, outage_s=outage_s)
+    return 1.0 / (1.0 + fault_per_s * outage_s)
 
 
 def restart_availability(fault_per_s: float, recovery_s: float) -> float:

@@ -29,9 +29,13 @@ AREAS: Final = (
     "prices",
     "workloads",
     "reliability",
+    "providers",
     "weight_formats",
     "kv_formats",
     "speculation",
+    "measurements",
+    "launches",
+    "engine_uncertainty",
 )
 MODEL_HEAD: Final = (
     "model",

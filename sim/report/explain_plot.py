@@ -17,9 +17,9 @@ from sim.units import MILLISECOND
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BOUNDS: Final = ("compute", "memory", "network", "launch", "host")
+BOUNDS: Final = ("compute", "memory", "network", "launch", "host", "table")
 TITLE_COLUMNS: Final = 90
-HATCHES: Final = ("", "//", "..", "xx", "\\\\")
+HATCHES: Final = ("", "//", "..", "xx", "\\\\", "oo")
 
 
 def save_explain_plot(explained: Explained, path: Path) -> None:

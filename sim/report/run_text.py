@@ -14,6 +14,7 @@ from sim.report.costs import BASIS, CostRow, cost_rows
 from sim.report.figures import Figure, number, plural
 from sim.report.footnotes import Footnotes
 from sim.report.headline import headline
+from sim.report.model import MODEL_MEANING, model_rows
 from sim.report.sections import (
     FAILURES,
     POOLS,
@@ -62,7 +63,7 @@ def run_text(result: Result, path: Path, cached: bool) -> str:
     if result.metrics:
         parts.append(paragraph(words.extent, "dim", 0))
     parts += _verdict(verdict(result))
-    parts += [*_latencies(result), *_tenants(result), *_figures(result), *_costs(result)]
+    parts += [*_latencies(result), *_tenants(result), *_figures(result), *_costs(result), *_model(result)]
     if warnings := warnings_of(result):
         parts += [heading("Warnings"), *bullets(warnings, "!")]
     parts += [*_assumptions(result, path), *_files(result, path, cached)]
@@ -155,6 +156,16 @@ def _cost_cells(row: CostRow, notes: Footnotes) -> tuple[str | Text, ...]:
 
 def _money(item: Figure, unit: str, notes: Footnotes) -> Text:
     return two_lines(f"{item.value.removesuffix(unit)}{notes.mark(item)}", item.interval)
+
+
+def _model(result: Result) -> list[RenderableType]:
+    rows = model_rows(result)
+    if not rows:
+        return []
+    cells = [(row.name, row.value, row.sampling, row.model) for row in rows]
+    head = ("", "", "95 % sampling\ninterval", "80 % model\ninterval")
+    parts = [heading("Model uncertainty"), columns(head, cells, "lrrr")]
+    return [*parts, paragraph(MODEL_MEANING, "dim")]
 
 
 def _assumptions(result: Result, path: Path) -> list[RenderableType]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sim.scenario.autoscaling import AutoscalingSection
 from sim.scenario.expert_imbalance import ExpertImbalanceSection
 from sim.scenario.section import Count, CountOrZero, Section
 from sim.scenario.tiers import HostCacheSection, RemoteCacheSection
@@ -61,6 +62,10 @@ class EngineSection(Section):
     """Memory per GPU for activations, graphs and buffers; without it, the engine's default for the layout."""
     calibration: Annotated[str, Field(min_length=1)] | None = None
     """File of `sim calibrate` with engine constants measured elsewhere; keys given here go before it."""
+    step_times: Annotated[str, Field(min_length=1)] | None = None
+    """CSV of measured step times that take the place of the built-in law of kernels."""
+    step_times_scope: Literal["step", "kernels"] = "step"
+    """What its seconds hold: whole steps as served, or sums of kernels to which the engine's host times are added."""
     host_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None
     """Host time per step that no kernel covers; without it, the engine's default."""
     prefill_overhead_ms: Annotated[float, Field(strict=True, ge=0.0, le=10_000.0)] | None = None
@@ -119,6 +124,14 @@ class EngineSection(Section):
                 f"max_num_batched_tokens {self.max_num_batched_tokens} is below max_num_seqs {self.max_num_seqs}"
                 f"{drafts}: a step could not decode all running sequences"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _step_times_know_no_drafts(self) -> Self:
+        if self.step_times is not None and self.num_speculative_tokens:
+            raise ValueError("step_times say nothing about steps that verify drafts: num_speculative_tokens must be 0")
+        if self.step_times is None and self.step_times_scope != "step":
+            raise ValueError("step_times_scope says what step_times hold, and there are none")
         return self
 
     @model_validator(mode="after")
@@ -185,6 +198,18 @@ class DeploymentSection(Section):
     """One pool of KV for all replicas, below GPU and host memory; none without it."""
     expert_imbalance: ExpertImbalanceSection = ExpertImbalanceSection()
     """Skew of expert load."""
+    autoscaling: AutoscalingSection | None = None
+    """Replicas that come and go with the load; without it, `replicas` all the time."""
+
+    @model_validator(mode="after")
+    def _starts_within_bounds(self) -> Self:
+        scaling = self.autoscaling
+        if scaling is not None and not scaling.min_replicas <= self.replicas <= scaling.max_replicas:
+            raise ValueError(
+                f"replicas {self.replicas} must be between autoscaling.min_replicas {scaling.min_replicas} and "
+                f"autoscaling.max_replicas {scaling.max_replicas}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _steps_without_decodes(self) -> Self:

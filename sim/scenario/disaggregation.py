@@ -53,6 +53,14 @@ class Deployment(DeploymentSection):
     disaggregation: DisaggregationSection | None = None
     """Prefill and decode in pools of their own; without it, every replica does both."""
 
+    @property
+    def engine_files(self) -> list[str]:
+        """Names of the files with constants and step times of its engines."""
+        pools = self.disaggregation
+        engines = (self.engine,) if pools is None else (self.engine, pools.prefill.engine, pools.decode.engine)
+        named = (name for engine in engines for name in (engine.calibration, engine.step_times))
+        return [name for name in named if name is not None]
+
     @model_validator(mode="before")
     @classmethod
     def _pools_inherit(cls, values: Any) -> Any:
@@ -68,6 +76,8 @@ class Deployment(DeploymentSection):
                 f"replicas {self.replicas} counts replicas that do both; with disaggregation give prefill.replicas and "
                 "decode.replicas"
             )
+        if self.autoscaling is not None:
+            raise ValueError("disaggregation: an autoscaler of two pools is not modelled")
         if self.remote_cache is not None or pools.prefill.engine.host_cache or pools.decode.engine.host_cache:
             raise ValueError("disaggregation: pools with KV tiers (host_cache, remote_cache) are not modelled")
         for name, pool in (("prefill", pools.prefill), ("decode", pools.decode)):

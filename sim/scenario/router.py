@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sim.scenario.health import HealthSection
 from sim.scenario.section import Count, CountOrZero, Seconds, SecondsOrZero, Section
 
 
@@ -57,8 +58,27 @@ class RouterSection(Section):
     """Pause before the first retry; without it, the catalog's."""
     retry_backoff_factor: Annotated[float, Field(strict=True, ge=1.0, le=100.0)] | None = None
     """Growth of the pause from one retry to the next; without it, the catalog's."""
+    retry_backoff_max_s: SecondsOrZero | None = None
+    """Longest pause before a retry; without it, the catalog's."""
+    retry_jitter_frac: Annotated[float, Field(strict=True, ge=0.0, lt=1.0)] = 0.0
+    """Share by which pauses vary up and down, drawn uniformly."""
+    retry_budget_frac: Annotated[float, Field(strict=True, ge=0.0, le=100.0)] | None = None
+    """Retries for each request that all clients have together; without it, as many as `max_retries` lets them."""
+    retry_budget_burst: Annotated[float, Field(strict=True, ge=1.0, le=1e9)] | None = None
+    """Retries that may come at once under the budget; without it, the catalog's."""
+    in_flight: Literal["fail", "retry", "migrate"] = "retry"
+    """What becomes of a request whose replica is lost: an error for its client, a new attempt from the prompt, or the
+    router sends it on with its output so far, which is prefilled elsewhere together with the prompt."""
+    health: HealthSection = HealthSection()
+    """What the router knows of replicas that are down."""
     failure_pause_s: Seconds = 1.0
     """Least pause of a closed loop's caller after a request that did not complete."""
+
+    @model_validator(mode="after")
+    def _burst_of_a_budget(self) -> Self:
+        if self.retry_budget_burst is not None and self.retry_budget_frac is None:
+            raise ValueError("retry_budget_burst belongs to retry_budget_frac")
+        return self
 
     @model_validator(mode="after")
     def _one_entry_each(self) -> Self:

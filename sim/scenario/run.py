@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,11 @@ class RunSection(Section):
     """Stop sending after this many requests."""
     record_requests: bool = False
     """Keep one row per completed request (memory grows with their number)."""
+
+    model_uncertainty: Literal["none", "interval"] = "none"
+    """`interval`: besides the sampling interval, an 80 % interval over draws of the model's own coefficients."""
+    model_draws: Annotated[int, Field(strict=True, ge=9, le=10_000)] = 20
+    """Draws of kernel coefficients, engine constants, expert imbalance and acceptance behind the model interval."""
 
     @model_validator(mode="after")
     def _something_is_measured(self) -> Self:

@@ -90,8 +90,7 @@ class Scenario(Section):
         named = [self.model.name]
         named += [name for source in self.workload.sources.values() for name in source.files()]
         named += self.deployment.expert_imbalance.histograms
-        if self.deployment.engine.calibration is not None:
-            named.append(self.deployment.engine.calibration)
+        named += self.deployment.engine_files
         found = (self.locate(name) for name in dict.fromkeys(named))
         return [path for path in found if path.is_file()]
 

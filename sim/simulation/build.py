@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sim.catalog.tables import number
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
+from sim.engine.plan import ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.engine.pools import DecodePool
 from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
+from sim.simulation.autoscaling import autoscaler_plan
+from sim.simulation.clients import client_policy, health_plan
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
@@ -17,12 +18,15 @@ from sim.simulation.faults import fault_plan, restart_parts
 from sim.simulation.memory import Planned
 from sim.simulation.roles import Role, nodes_in_service, roles_of
 from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
+from sim.simulation.step_times import step_times_law
 from sim.simulation.tiers import host_plan, remote_plan
 from sim.simulation.transfer import reserved_decode_tokens, transfer_plan
 from sim.simulation.workload import workload_of
 from sim.steptime.build import build_law
 from sim.steptime.kernel import KernelStepLaw
-from sim.steptime.served import ServedStepLaw, served_law
+from sim.steptime.kernel_draw import KernelDraw
+from sim.steptime.law import StepLaw
+from sim.steptime.served import served_law
 from sim.units import MILLISECOND
 from sim.workload.mix import Mix
 from sim.workload.workload import Workload
@@ -36,34 +40,38 @@ class Built:
 
     Attributes
     ----------
-    law : of the kernels; `served` is that of the engine that runs them.
+    law : of the kernels; `served` is that of the engine that runs them, or of measured step times in its place.
     """
 
     planned: Planned
     law: KernelStepLaw
-    served: ServedStepLaw
+    served: StepLaw
     cluster: ClusterPlan
     workload: Workload | Mix
     tenant_slos: tuple[ServiceLevel, ...] = ()
     decode_planned: Planned | None = None
     decode_law: KernelStepLaw | None = None
-    decode_served: ServedStepLaw | None = None
+    decode_served: StepLaw | None = None
 
 
-def build(scenario: Scenario) -> Built:
+def build(scenario: Scenario, draw: KernelDraw | None = None) -> Built:
     """Resolve a scenario.
+
+    Parameters
+    ----------
+    draw : how far kernels are from their fits; None for the fits.
 
     Raises
     ------
     ScenarioError, CatalogError, ModelConfigError, TraceError : the input cannot be used.
     """
     first, *others = roles_of(scenario)
-    law = law_of(first.scenario, first.planned)
+    law = law_of(first.scenario, first.planned, draw)
     nodes = nodes_in_service(scenario) if others else None
     built = Built(
         first.planned,
         law,
-        served_law(law, engine_constants(first.scenario)),
+        _served(first, law),
         cluster_plan(first.scenario, first.planned, nodes),
         workload_of(scenario),
         tenant_service_levels(scenario),
@@ -71,14 +79,20 @@ def build(scenario: Scenario) -> Built:
     if not others:
         return built
     decode = others[0]
-    decode_law = law_of(decode.scenario, decode.planned)
+    decode_law = law_of(decode.scenario, decode.planned, draw)
     return replace(
         built,
         cluster=replace(built.cluster, decode=decode_pool(scenario, first, decode)),
         decode_planned=decode.planned,
         decode_law=decode_law,
-        decode_served=served_law(decode_law, engine_constants(decode.scenario)),
+        decode_served=_served(decode, decode_law),
     )
+
+
+def _served(role: Role, kernels: KernelStepLaw) -> StepLaw:
+    """The law that the engine of a role is timed by."""
+    measured = step_times_law(role.scenario, role.name)
+    return served_law(kernels, engine_constants(role.scenario)) if measured is None else measured
 
 
 def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
@@ -93,7 +107,7 @@ def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
     )
 
 
-def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
+def law_of(scenario: Scenario, planned: Planned, draw: KernelDraw | None = None) -> KernelStepLaw:
     """The step-time law of one replica."""
     engine = scenario.deployment.engine
     return build_law(
@@ -110,6 +124,7 @@ def law_of(scenario: Scenario, planned: Planned) -> KernelStepLaw:
         deepep_mode=engine.deepep_mode,
         dispatch_limit_tokens=engine.num_max_dispatch_tokens_per_rank,
         two_batch_overlap=engine.enable_two_batch_overlap,
+        draw=draw,
     )
 
 
@@ -126,9 +141,10 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
     nodes : in service, where there are others than those of `planned`.
     """
     deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
+    scaling = deployment.autoscaling
     return ClusterPlan(
         limits=limits_of(scenario, planned),
-        replicas=deployment.replicas,
+        replicas=deployment.replicas if scaling is None else scaling.max_replicas,
         nodes_per_replica=planned.layout.num_nodes,
         spare_nodes=deployment.spare_nodes,
         horizon_s=run.horizon_s,
@@ -143,24 +159,9 @@ def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None)
         prefix_hash=PrefixHash(scenario.router.prefix_hash_tokens, scenario.router.prefix_hash_load_factor),
         host=host_plan(scenario, planned),
         remote=remote_plan(scenario, planned),
-    )
-
-
-def client_policy(scenario: Scenario) -> ClientPolicy:
-    """Retries and patience: the scenario's, or the catalog's."""
-    router = scenario.router
-
-    def chosen(name: str) -> float:
-        value = getattr(router, name)
-        return number("reliability", "client", name) if value is None else float(value)
-
-    return ClientPolicy(
-        max_retries=int(chosen("max_retries")),
-        retry_backoff_s=chosen("retry_backoff_s"),
-        retry_backoff_factor=chosen("retry_backoff_factor"),
-        request_timeout_s=chosen("request_timeout_s"),
-        failure_pause_s=router.failure_pause_s,
-        response_latency_s=constant(scenario, "response_latency_ms") * MILLISECOND,
+        in_flight=scenario.router.in_flight,
+        health=health_plan(scenario),
+        autoscaler=autoscaler_plan(scenario, planned),
     )
 
 

@@ -13,11 +13,14 @@ from sim.simulation.check import check
 from sim.simulation.engine_rules import marked
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.memory import Planned
+from sim.simulation.step_times import table_operations
 from sim.steptime.caveats import law_caveats
 from sim.steptime.expert_facts import expert_facts
 from sim.steptime.explain import explain_step
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.law import StepLaw
 from sim.steptime.operation import Operation
+from sim.steptime.tabulated import TabulatedLaw, table_caveats
 
 USUAL_SEQS = 16
 USUAL_CONTEXT_TOKENS = 4096
@@ -73,7 +76,9 @@ def explain(
     _refuse_what_cannot_be(most, decode_seqs, context, prefill_tokens, prefix_tokens)
     if found.built is None:
         return Explained(found.planned, found.infeasible, decode_seqs, context, prefill_tokens, prefix_tokens, (), ())
-    law, limits, planned = _which(found.built, decode_seqs, prefill_tokens)
+    law, served, limits, planned = _which(found.built, decode_seqs, prefill_tokens)
+    if isinstance(served, TabulatedLaw):
+        return _of_table(scenario, served, limits, planned, (decode_seqs, context, prefill_tokens, prefix_tokens))
     operations = explain_step(
         law,
         decode_seqs=decode_seqs,
@@ -105,11 +110,38 @@ def explain(
     )
 
 
-def _which(built: Built, seqs: int, prefill_tokens: int) -> tuple[KernelStepLaw, EngineLimits, Planned]:
+def _of_table(
+    scenario: Scenario, law: TabulatedLaw, limits: EngineLimits, planned: Planned, step: tuple[int, int, int, int]
+) -> Explained:
+    """A step whose duration is read from a table."""
+    seqs, context, prefill, prefix = step
+    caveats = table_caveats(
+        law.table,
+        decode_seqs=seqs,
+        context_tokens=context,
+        prefill_tokens=prefill,
+        prefix_tokens=prefix,
+        ranks=limits.data_parallel_size,
+    )
+    operations = table_operations(law, seqs, context, ((prefill, prefix),) if prefill else ())
+    warnings = (
+        *marked(scenario, planned.layout),
+        *_impossible(limits, seqs, context, prefill, prefix),
+        *(f"step times: {caveat}" for caveat in caveats),
+    )
+    return Explained(planned, None, *step, tuple(operations), warnings)
+
+
+def _which(built: Built, seqs: int, prefill_tokens: int) -> tuple[KernelStepLaw, StepLaw, EngineLimits, Planned]:
     """Law, limits and plan of the replicas that run such a step; of two pools, prompts belong to one only."""
     cluster = built.cluster
-    if cluster.decode is None or built.decode_law is None or built.decode_planned is None:
-        return built.law, cluster.limits, built.planned
+    if (
+        cluster.decode is None
+        or built.decode_law is None
+        or built.decode_served is None
+        or built.decode_planned is None
+    ):
+        return built.law, built.served, cluster.limits, built.planned
     if seqs and prefill_tokens:
         raise ScenarioError(
             "no replica of two pools decodes and prefills in one step",
@@ -118,8 +150,8 @@ def _which(built: Built, seqs: int, prefill_tokens: int) -> tuple[KernelStepLaw,
             valid="with --seqs 0",
         )
     if prefill_tokens:
-        return built.law, cluster.limits, built.planned
-    return built.decode_law, cluster.decode.limits, built.decode_planned
+        return built.law, built.served, cluster.limits, built.planned
+    return built.decode_law, built.decode_served, cluster.decode.limits, built.decode_planned
 
 
 def _refuse_what_cannot_be(most_tokens: int, seqs: int, context: int, prefill: int, prefix: int) -> None:

@@ -91,7 +91,8 @@ def node_weight_bytes(planned: Planned) -> float:
 
 def _injected(scenario: Scenario, planned: Planned, in_service: int | None) -> tuple[tuple[float, int], ...]:
     deployment, horizon_s = scenario.deployment, scenario.run.horizon_s
-    own = deployment.replicas * planned.layout.num_nodes if in_service is None else in_service
+    replicas = deployment.replicas if deployment.autoscaling is None else deployment.autoscaling.max_replicas
+    own = replicas * planned.layout.num_nodes if in_service is None else in_service
     nodes = own + deployment.spare_nodes
     for index, fault in enumerate(scenario.reliability.inject):
         if fault.node >= nodes:

@@ -28,8 +28,9 @@ class Role:
 
     @property
     def replicas(self) -> int:
-        """Replicas of this role."""
-        return self.scenario.deployment.replicas
+        """Replicas of this role, as many as there may be at most."""
+        deployment = self.scenario.deployment
+        return deployment.replicas if deployment.autoscaling is None else deployment.autoscaling.max_replicas
 
     @property
     def nodes(self) -> int:

@@ -8,7 +8,6 @@ from sim.steptime.context_parallel import SharedContext
 from sim.steptime.dsa import SparseLatentAttention
 from sim.steptime.gqa import CoreAttention
 from sim.steptime.inputs import LawInputs
-from sim.steptime.kernels import engine_kernel
 from sim.steptime.mla import LatentAttention
 
 
@@ -38,8 +37,8 @@ def _core(inputs: LawInputs) -> CoreAttention:
         / inputs.layout.decode_context_parallel_size,
         index_bytes=index_entry_bytes(spec) if spec.indexer_layers else 0,
         state_bytes=spec.state_bytes_per_sequence / tensor,
-        decode_kernel=engine_kernel(inputs.engine, "gqa_decode"),
-        prefill_kernel=engine_kernel(inputs.engine, "gqa_prefill"),
+        decode_kernel=inputs.engine_kernel("gqa_decode"),
+        prefill_kernel=inputs.engine_kernel("gqa_prefill"),
         queries=inputs.queries,
     )
 
@@ -56,8 +55,8 @@ def _latent(inputs: LawInputs) -> LatentAttention:
         hbm_bytes_per_s=inputs.hardware.hbm_bytes_per_s,
         peak_bf16=inputs.hardware.peak_bf16,
         cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype),
-        decode_kernel=engine_kernel(inputs.engine, f"mla_decode_{cache}_{math}"),
-        prefill_kernel=engine_kernel(inputs.engine, f"mla_prefill_{math}"),
+        decode_kernel=inputs.engine_kernel(f"mla_decode_{cache}_{math}"),
+        prefill_kernel=inputs.engine_kernel(f"mla_prefill_{math}"),
         latent=inputs.gemm(spec.q_lora_rank + spec.kv_latent_dim, spec.hidden_size, linear),
         queries=inputs.queries,
         context_shards=inputs.layout.decode_context_parallel_size,
@@ -74,8 +73,8 @@ def _sparse_latent(inputs: LawInputs) -> SparseLatentAttention:
         peak_bf16=hardware.peak_bf16,
         index_peak=hardware.peak_fp8 or hardware.peak_bf16,
         cache_bytes=layer_entry_bytes(spec, inputs.kv_cache_dtype),
-        decode_kernel=engine_kernel(inputs.engine, "dsa_decode"),
-        prefill_kernel=engine_kernel(inputs.engine, "dsa_prefill"),
+        decode_kernel=inputs.engine_kernel("dsa_decode"),
+        prefill_kernel=inputs.engine_kernel("dsa_prefill"),
         queries=inputs.queries,
         context_shards=inputs.layout.decode_context_parallel_size,
     )

@@ -13,6 +13,7 @@ from sim.steptime.hardware import load_hardware
 from sim.steptime.imbalance import imbalance_of
 from sim.steptime.inputs import DeepEpMode, LawInputs
 from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.kernel_draw import KernelDraw
 from sim.steptime.law_parts import law_parts
 from sim.steptime.layer_groups import layer_groups
 from sim.steptime.overlap import TwoBatchLaw
@@ -35,6 +36,7 @@ def build_law(
     deepep_mode: DeepEpMode = "auto",
     dispatch_limit_tokens: int | None = None,
     two_batch_overlap: bool = False,
+    draw: KernelDraw | None = None,
 ) -> KernelStepLaw:
     """The step-time law of one replica.
 
@@ -48,6 +50,7 @@ def build_law(
         `sim.steptime.speculative`.
     deepep_mode : dispatch mode, as in `sim.steptime.inputs.LawInputs`.
     dispatch_limit_tokens : tokens per GPU that low-latency mode holds; without it, the catalog's.
+    draw : how far the kernels are from their fits (`sim.steptime.kernel_draw`); None for the fits.
     two_batch_overlap : compute steps in overlapping halves (`sim.steptime.overlap`).
 
     Raises
@@ -71,6 +74,7 @@ def build_law(
         layer_groups=groups,
         deepep_mode=deepep_mode,
         dispatch_limit_tokens=default_limit_tokens() if dispatch_limit_tokens is None else dispatch_limit_tokens,
+        draw=draw,
     )
     if layout.prefill_context_parallel_size > 1 and (num_speculative_tokens or two_batch_overlap):
         raise ScenarioError(

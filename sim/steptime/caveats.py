@@ -6,7 +6,7 @@ from sim.steptime.expert_facts import expert_caveats
 from sim.steptime.hardware import FITTED_GPUS
 from sim.steptime.inputs import LawInputs
 from sim.steptime.kernel import KernelStepLaw
-from sim.steptime.kernels import Kernel, engine_kernel
+from sim.steptime.kernels import Kernel
 
 
 def law_caveats(
@@ -87,15 +87,15 @@ def _attention(inputs: LawInputs) -> list[str]:
 def _attention_kernels(inputs: LawInputs) -> list[Kernel]:
     layout = inputs.layout
     if layout.decode_context_parallel_size > 1 or layout.prefill_context_parallel_size > 1:
-        return [engine_kernel(inputs.engine, "context_parallel"), *_own_attention_kernels(inputs)]
+        return [inputs.engine_kernel("context_parallel"), *_own_attention_kernels(inputs)]
     return _own_attention_kernels(inputs)
 
 
 def _own_attention_kernels(inputs: LawInputs) -> list[Kernel]:
     if not inputs.uses_latent_module:
-        return [engine_kernel(inputs.engine, "gqa_decode"), engine_kernel(inputs.engine, "gqa_prefill")]
+        return [inputs.engine_kernel("gqa_decode"), inputs.engine_kernel("gqa_prefill")]
     if inputs.spec.has_sparse_attention:
-        return [engine_kernel(inputs.engine, "dsa_decode"), engine_kernel(inputs.engine, "dsa_prefill")]
+        return [inputs.engine_kernel("dsa_decode"), inputs.engine_kernel("dsa_prefill")]
     return []
 
 
@@ -238,9 +238,7 @@ def _floor(
 
 def _decode_and_prefill(inputs: LawInputs) -> tuple[Kernel, Kernel]:
     if inputs.spec.has_sparse_attention:
-        return engine_kernel(inputs.engine, "dsa_decode"), engine_kernel(inputs.engine, "dsa_prefill")
+        return inputs.engine_kernel("dsa_decode"), inputs.engine_kernel("dsa_prefill")
     cache = "bf16" if inputs.kv_cache_dtype == "bf16" else "fp8"
     math = "fp8" if inputs.linear.precision == "fp8" else "bf16"
-    return engine_kernel(inputs.engine, f"mla_decode_{cache}_{math}"), engine_kernel(
-        inputs.engine, f"mla_prefill_{math}"
-    )
+    return inputs.engine_kernel(f"mla_decode_{cache}_{math}"), inputs.engine_kernel(f"mla_prefill_{math}")

@@ -22,7 +22,7 @@ from functools import cached_property
 from sim.steptime.attention import AttentionLaw, LinearCost, Prefills
 from sim.steptime.collectives import GroupExchange
 from sim.steptime.inputs import LawInputs
-from sim.steptime.kernels import Kernel, engine_kernel
+from sim.steptime.kernels import Kernel
 from sim.steptime.operation import Operation
 
 GATHER, COMBINE = "attention: gather of queries", "attention: combination of partial results"
@@ -77,7 +77,7 @@ class SharedContext:
     @cached_property
     def kernel(self) -> Kernel:
         """Sizes of what is exchanged."""
-        return engine_kernel(self.inputs.engine, "context_parallel")
+        return self.inputs.engine_kernel("context_parallel")
 
     @property
     def _shards(self) -> int:
@@ -144,6 +144,5 @@ class SharedContext:
         return self._exchange("all_gather", layout.prefill_context_parallel_size, layout.tensor_parallel_size)
 
     def _exchange(self, purpose: str, members: int, stride: int) -> GroupExchange:
-        engine = self.inputs.engine
-        between = engine_kernel(engine, "inter_node")
-        return GroupExchange(engine_kernel(engine, purpose), between, self.inputs.hardware, members, stride)
+        between = self.inputs.engine_kernel("inter_node")
+        return GroupExchange(self.inputs.engine_kernel(purpose), between, self.inputs.hardware, members, stride)

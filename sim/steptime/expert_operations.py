@@ -11,7 +11,6 @@ from sim.steptime.eplb import Rebalancing
 from sim.steptime.experts import GroupedExperts, RoutedExperts
 from sim.steptime.imbalance import HottestRank
 from sim.steptime.inputs import LawInputs, Phase
-from sim.steptime.kernels import engine_kernel
 from sim.steptime.kernels import kernel as kernel_of
 from sim.steptime.layer_groups import LayerGroup
 from sim.steptime.operation import Cost, TokenOperation
@@ -24,7 +23,7 @@ def expert_operations(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, 
     if not spec.num_experts:
         return ()
     wide = "wide_" if inputs.spreads_tokens else ""
-    kernel = engine_kernel(inputs.engine, f"experts_{wide}{inputs.dispatch_phase(phase)}_{weights.kernels}")
+    kernel = inputs.engine_kernel(f"experts_{wide}{inputs.dispatch_phase(phase)}_{weights.kernels}")
     width = _slice_width(inputs)
     grouped = GroupedExperts(kernel, weights, spec.expert_hidden_size, width, inputs.hardware.hbm_bytes_per_s)
     groups = inputs.groups
@@ -102,7 +101,7 @@ def _exchanges(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
     nodes = -(-layout.stage_gpus // hardware.gpus_per_node)
     lines = []
     for name, value_bytes in (("dispatch", 1.0), ("combine", 2.0)):
-        kernel = engine_kernel(inputs.engine, f"{name}_{inputs.dispatch_phase(phase)}")
+        kernel = inputs.engine_kernel(f"{name}_{inputs.dispatch_phase(phase)}")
         shape = nodes, spec.num_experts_per_token, spec.expert_hidden_size, layout.tensor_parallel_size
         low_latency = "one_node_us" in kernel.values
         exchange = (
@@ -114,10 +113,10 @@ def _exchanges(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
 
 def _gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
     spec, layout = inputs.spec, inputs.layout
-    between = engine_kernel(inputs.engine, "inter_node")
+    between = inputs.engine_kernel("inter_node")
     lines = []
     for name, purpose in (("all-gather", "all_gather"), ("reduce-scatter", "reduce_scatter")):
-        kernel = engine_kernel(inputs.engine, purpose)
+        kernel = inputs.engine_kernel(purpose)
         gather = GatherScatter(
             kernel, between, inputs.hardware, layout.stage_gpus, layout.data_parallel_size, spec.hidden_size
         )
@@ -128,11 +127,11 @@ def _gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
 def _prompt_gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:
     """All-gather and reduce-scatter of hidden states in BF16 among the groups that divide prompts."""
     spec, layout = inputs.spec, inputs.layout
-    between = engine_kernel(inputs.engine, "inter_node")
+    between = inputs.engine_kernel("inter_node")
     lines = []
     for name, purpose in (("all-gather", "all_gather"), ("reduce-scatter", "reduce_scatter")):
         exchange = GroupExchange(
-            engine_kernel(inputs.engine, purpose),
+            inputs.engine_kernel(purpose),
             between,
             inputs.hardware,
             layout.prefill_context_parallel_size,

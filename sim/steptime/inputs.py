@@ -10,7 +10,8 @@ from sim.llm.spec import ModelSpec
 from sim.steptime.gemm import Gemm
 from sim.steptime.hardware import Hardware
 from sim.steptime.imbalance import Imbalance
-from sim.steptime.kernels import engine_kernel
+from sim.steptime.kernel_draw import KernelDraw
+from sim.steptime.kernels import Kernel, engine_kernel
 from sim.steptime.layer_groups import LayerGroup
 from sim.steptime.precision import Weights, weights_of
 
@@ -31,6 +32,7 @@ class LawInputs:
     layer_groups : layers with a law of their own; empty when all follow `imbalance`.
     deepep_mode : dispatch mode: `auto` (low latency for steps without prompt chunks), `low_latency` or `normal`.
     dispatch_limit_tokens : tokens per GPU that the buffers of low-latency mode hold.
+    draw : how far the kernels are from their fits; None for the fits themselves.
     """
 
     spec: ModelSpec
@@ -45,6 +47,12 @@ class LawInputs:
     layer_groups: tuple[LayerGroup, ...] = ()
     deepep_mode: DeepEpMode = "auto"
     dispatch_limit_tokens: int = 0
+    draw: KernelDraw | None = None
+
+    def engine_kernel(self, purpose: str) -> Kernel:
+        """The kernel family that the engine runs for a purpose, as far off its fit as the draw says."""
+        found = engine_kernel(self.engine, purpose)
+        return found if self.draw is None else self.draw.of(found)
 
     @property
     def logits(self) -> int:
@@ -97,5 +105,5 @@ class LawInputs:
 
     def gemm(self, rows: int, columns: int, weights: Weights) -> Gemm:
         """Products with one weight matrix, by the engine's kernel for its precision."""
-        kernel = engine_kernel(self.engine, f"gemm_{weights.kernels}")
+        kernel = self.engine_kernel(f"gemm_{weights.kernels}")
         return Gemm(kernel, weights, rows, columns, self.hardware.hbm_bytes_per_s)

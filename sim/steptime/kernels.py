@@ -21,11 +21,13 @@ class Kernel:
     ----------
     name : row subject of the catalog table, e.g. `gemm_fp8_block_deepgemm`.
     status : the weakest status among its coefficients.
+    family : kind of kernel, e.g. `gemm`; kernels of one kind are fitted alike, and err alike.
     """
 
     name: str
     status: str
     values: Mapping[str, float]
+    family: str = ""
 
     def __getitem__(self, parameter: str) -> float:
         """Value of one coefficient, in the unit of its row."""
@@ -47,7 +49,8 @@ def kernel(name: str) -> Kernel:
     values = {key: item.value for key, item in facts.items() if not isinstance(item.value, str)}
     if "norm_power" in facts and facts["norm_power"].value == "max":
         values["norm_power"] = inf
-    return Kernel(name, status, values)
+    family = str(facts["family"].value) if "family" in facts else ""
+    return Kernel(name, status, values, family)
 
 
 @cache

@@ -82,6 +82,24 @@ class StepLaw(Protocol):
 
 
 @runtime_checkable
+class PiecewiseLaw(StepLaw, Protocol):
+    """A law whose decode steps grow linearly in the tokens held only up to the next knot.
+
+    The engine asks for the piece at hand, and ends a span where it ends; `decode` is not asked.
+    """
+
+    def piece(self, seqs: int, context_tokens: int) -> tuple[float, float, float]:
+        """(base seconds, seconds per token of context, sum of contexts up to which they hold) of a decode step.
+
+        Parameters
+        ----------
+        seqs : decoding sequences of the lane, at least 1.
+        context_tokens : sum of their contexts; the piece begins there or before, and ends beyond it.
+        """
+        ...
+
+
+@runtime_checkable
 class DraftingLaw(StepLaw, Protocol):
     """A law of steps that draft tokens and verify those of the step before.
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sim.steptime.kernels import Kernel
 
-Bound = Literal["compute", "memory", "network", "launch", "host"]
+Bound = Literal["compute", "memory", "network", "launch", "host", "table"]
 
 
 @dataclass(frozen=True, slots=True)

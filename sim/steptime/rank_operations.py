@@ -8,7 +8,6 @@ from sim.steptime.collectives import AllReduce
 from sim.steptime.elementwise import Elementwise
 from sim.steptime.gemm import Gemm
 from sim.steptime.inputs import LawInputs
-from sim.steptime.kernels import engine_kernel
 from sim.steptime.operation import Cost, TokenOperation
 from sim.steptime.pipeline import StageSend, crossings
 from sim.steptime.precision import kept_weights
@@ -32,7 +31,7 @@ def logit_operations(inputs: LawInputs) -> tuple[TokenOperation, ...]:
     spec, ranks, hardware = inputs.spec, inputs.dense_ranks, inputs.hardware
     rows = -(-spec.vocab_size // (inputs.layout.tensor_parallel_size * ranks))
     head = inputs.gemm(rows, spec.hidden_size, kept_weights(hardware))
-    kernel = engine_kernel(inputs.engine, "sampling")
+    kernel = inputs.engine_kernel("sampling")
     logits = Elementwise(kernel, 4.0 * spec.vocab_size, hardware.hbm_bytes_per_s)
     return (
         TokenOperation("LM head", 1, head.kernel, _gathered(head, ranks)),
@@ -65,7 +64,7 @@ def _projections(inputs: LawInputs) -> list[TokenOperation]:
 
 
 def _norms(inputs: LawInputs) -> TokenOperation:
-    kernel = engine_kernel(inputs.engine, "norms")
+    kernel = inputs.engine_kernel("norms")
     norm = Elementwise(kernel, 2.0 * inputs.spec.hidden_size, inputs.hardware.hbm_bytes_per_s)
     return TokenOperation("norms", 2 * inputs.spec.num_layers, kernel, norm.cost)
 
@@ -75,8 +74,8 @@ def _all_reduces(inputs: LawInputs) -> list[TokenOperation]:
     tensor, hardware = inputs.layout.tensor_parallel_size, inputs.hardware
     if tensor == 1:
         return []
-    kernel, between = engine_kernel(inputs.engine, "all_reduce"), engine_kernel(inputs.engine, "inter_node")
-    nccl = engine_kernel(inputs.engine, "nccl_all_reduce")
+    kernel, between = inputs.engine_kernel("all_reduce"), inputs.engine_kernel("inter_node")
+    nccl = inputs.engine_kernel("nccl_all_reduce")
     reduce = AllReduce(kernel, nccl, between, hardware, tensor, inputs.spec.hidden_size)
     used = kernel if tensor <= hardware.gpus_per_node else between
     return [TokenOperation("all-reduce", 2 * inputs.spec.num_layers, used, reduce.cost)]
@@ -97,7 +96,7 @@ def _mlp(inputs: LawInputs, name: str, layers: int, width: int, ranks: int) -> l
 
 def _sends(inputs: LawInputs) -> list[TokenOperation]:
     """Hand-overs between pipeline stages."""
-    kernel = engine_kernel(inputs.engine, "pipeline_send")
+    kernel = inputs.engine_kernel("pipeline_send")
     tensor, hidden = inputs.layout.tensor_parallel_size, inputs.spec.hidden_size
     inside, between = crossings(inputs.layout)
     lines = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sim.catalog import models
 from sim.catalog.tables import Fact, table
+from sim.scenario.deployment import EngineSection
 from sim.scenario.disaggregation import DisaggregationSection
 from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
@@ -14,13 +15,21 @@ from sim.simulation.engine import node_of, reserve_key
 from sim.simulation.engine_constants import CONSTANTS
 from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.roles import roles_of
+from sim.simulation.step_times import HOST_CONSTANTS
 from sim.simulation.tiers import unused_rows
 from sim.simulation.workload_facts import workload_facts
 from sim.steptime.caveats import assumed_kernels
+from sim.steptime.kernel import KernelStepLaw
+from sim.steptime.law import StepLaw
+from sim.steptime.tabulated import TabulatedLaw
 from sim.study.assumed import AssumedInput, assumed_only
 from sim.study.money import Money
 
-CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "request_timeout_s")
+CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "retry_backoff_max_s", "request_timeout_s")
+BREAKER_KEYS = (
+    "check_interval_s", "breaker_failures", "breaker_window_s", "breaker_cooldown_s", "breaker_successes"
+)  # fmt: skip
+AUTOSCALER_KEYS = ("interval_s", "provision_s", "success_prob", "scale_up_cooldown_s", "scale_down_cooldown_s")
 LAYOUT_ONLY = ("node", "gpu")  # words that name another row
 
 
@@ -40,13 +49,13 @@ def _facts(scenario: Scenario, built: Built, money: Money) -> Iterator[tuple[str
     if speculation.fact is not None:
         drafts = speculation.num_speculative_tokens
         yield f"speculation.{speculation.curve}.acceptance_length_{drafts}", speculation.fact
-    laws = [law for law in (built.law, built.decode_law) if law is not None]
+    laws = [law for law, served in _laws(built) if not isinstance(served, TabulatedLaw)]
     for kernel in dict.fromkeys(kernel for law in laws for kernel in assumed_kernels(law)):
         yield from _rows("kernels", kernel, without=("family",))
-    groups = built.law.inputs.groups
+    groups = laws[0].inputs.groups if laws else ()
     if any(group.imbalance.assumed for group in groups) and built.planned.spec.num_experts:
         yield from _rows("kernels", "expert_imbalance", without=("family", "max_over_mean", "draws"))
-    if groups[0].imbalance.eplb is not None:
+    if groups and groups[0].imbalance.eplb is not None:
         yield from _rows("kernels", "expert_load_balancing", only=groups[0].imbalance.eplb.assumed or ("",))
     yield from _model(built.planned.spec.name)
     yield from _reliability(scenario)
@@ -71,10 +80,24 @@ def _engine(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
         "kv_cache_dtype": engine.kv_cache_dtype == "auto",
         "indexer_policy": engine.indexer_policy == "auto",
         reserve_key(scenario): engine.runtime_reserve_gib is None,
-        **{name: getattr(engine, name) is None for name in CONSTANTS},
+        **{name: getattr(engine, name) is None for name in _constants(engine)},
         "draft_host_overhead_ms": engine.num_speculative_tokens > 0,
     }
     yield from _rows("engines", engine.name, only=tuple(key for key, is_open in open_keys.items() if is_open) or ("",))
+
+
+def _laws(built: Built) -> Iterator[tuple[KernelStepLaw, StepLaw | None]]:
+    """The kernels of each pool, and what it is timed by."""
+    yield built.law, built.served
+    if built.decode_law is not None:
+        yield built.decode_law, built.decode_served
+
+
+def _constants(engine: EngineSection) -> tuple[str, ...]:
+    """Engine constants that the step times rest on; a table of steps holds most of them."""
+    if engine.step_times is None:
+        return CONSTANTS
+    return ("response_latency_ms", *(HOST_CONSTANTS if engine.step_times_scope == "kernels" else ()))
 
 
 def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
@@ -92,7 +115,16 @@ def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     chosen = scenario.reliability
     open_keys = tuple(key for key in CLIENT_KEYS if getattr(scenario.router, key) is None)
+    if scenario.router.retry_budget_frac is not None and scenario.router.retry_budget_burst is None:
+        open_keys += ("retry_budget_burst",)
     yield from _rows("reliability", "client", only=open_keys or ("",))
+    scaling = scenario.deployment.autoscaling
+    if scaling is not None:
+        unset = tuple(key for key in AUTOSCALER_KEYS if getattr(scaling, key) is None)
+        yield from _rows("reliability", "autoscaler", only=unset or ("",))
+    if scenario.router.health.knowledge == "observed":
+        unset = tuple(key for key in BREAKER_KEYS if getattr(scenario.router.health, key) is None)
+        yield from _rows("reliability", "router", only=unset or ("",))
     if chosen.faults and chosen.node_faults_per_1000_node_days is None:
         yield from _rows("reliability", "node_faults")
     if chosen.faults or chosen.inject:

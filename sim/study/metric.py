@@ -18,6 +18,7 @@ class Metric:
     metric, unit : name in the field's terms, and its unit.
     value : the estimate; None where it cannot be given, and `note` says why.
     low, high : 95 % interval; None where there is none (one replication, an exact figure, an unbounded side).
+    model_low, model_high : 80 % model interval, over draws of the model's coefficients; None where none were drawn.
     note : a remark a reader needs.
     """
 
@@ -28,6 +29,8 @@ class Metric:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    model_low: float | None = None
+    model_high: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Plain form for JSON and tables."""

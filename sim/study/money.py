@@ -31,6 +31,7 @@ SERVED_TOTAL = Rate(
     "total", "tokens/s", lambda w: w.totals.delivered_tokens + w.totals.input_tokens_completed, lambda w: w.seconds
 )
 CACHED_INPUT = next(rate for rate in RATES if rate.metric == "prefix_hit_frac")
+BILLED_GPUS = Rate("billed", "fraction", lambda w: w.totals.billed_s, lambda w: w.seconds * w.replicas)
 GOOD_OUTPUT = Rate("output", "tokens/s", lambda w: w.totals.good_tokens, lambda w: w.seconds)
 GOOD_TOTAL = Rate("total", "tokens/s", lambda w: w.totals.good_tokens + w.totals.good_input_tokens, lambda w: w.seconds)
 
@@ -63,9 +64,10 @@ def price(
     """Price the fleet of a scenario for what it delivered within the service level.
 
     Costs of own capacity are reservation-based: all nodes are paid around the clock, spares and staff included, for the
-    tokens delivered within the service level; their intervals are those of these tokens. The API is billed for all
-    tokens of completed requests, since its customers would send them all; its cache is taken to find the share of input
-    that the simulated one finds. Prices are taken as given.
+    tokens delivered within the service level (on demand only while an autoscaler keeps them, where there is one); their
+    intervals are those of these tokens. The API is billed for all tokens of completed requests, since its customers
+    would send them all; its cache is taken to find the share of input that the simulated one finds. Prices are taken as
+    given.
 
     Raises
     ------
@@ -80,6 +82,7 @@ def price(
         spare_nodes=scenario.deployment.spare_nodes,
         spare_node_average_kw=power.idle_node_kw,
         power_inputs=power.inputs,
+        billed_frac=_billed_frac(windows),
     )
     output, total = GOOD_OUTPUT.estimate(windows), GOOD_TOTAL.estimate(windows)
     terms = parameters(scenario.pricing.model_dump(), scenario.hardware.gpu, node_of(scenario))
@@ -103,6 +106,13 @@ def price(
     ]
     used = [item for option in priced for item in option.inputs]
     return Money(priced, tuple(metrics), tuple(used), tuple(_unpriced(scenario, terms)))
+
+
+def _billed_frac(windows: Sequence[Window]) -> float:
+    """Share of replica time that is paid where an autoscaler gives replicas back."""
+    if not any(window.scales for window in windows):
+        return 1.0
+    return min(1.0, BILLED_GPUS.estimate(windows).value or 0.0)
 
 
 def _token_rates(output: Estimate, total: Estimate, cached_frac: float = 0.0) -> TokenRates:
@@ -165,7 +175,7 @@ def _shares(window: Window, span_s: float) -> TimeShares:
     """How a replica spent the window; steps with prompt tokens count as saturated."""
     totals = window.totals
     prefill = min(totals.prefill_step_s, totals.busy_s) / span_s
-    busy, down = totals.busy_s / span_s, max(0.0, totals.down_s) / span_s
+    busy, down = totals.busy_s / span_s, max(0.0, totals.down_s + totals.off_s) / span_s
     decode = max(0.0, busy - prefill)
     return TimeShares(
         idle_frac=max(0.0, 1.0 - prefill - decode - down), decode_frac=decode, max_frac=prefill, down_frac=down

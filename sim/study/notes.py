@@ -11,7 +11,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.check import Check
 from sim.simulation.engine_rules import marked
 from sim.simulation.roles import roles_of
-from sim.steptime.caveats import law_caveats
+from sim.simulation.step_times import step_caveats
 from sim.study.pile_notes import pile_notes
 from sim.units import DAY_S, HOUR_S
 from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
@@ -46,11 +46,12 @@ def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]
     busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
     held = sum(outcome.record.totals.kv_token_s for outcome in outcomes)
     running = sum(outcome.record.totals.sequence_s for outcome in outcomes)
-    caveats = law_caveats(
+    caveats = step_caveats(
         found.built.law,
+        found.built.served,
+        cluster.limits,
         decode_seqs=ceil(busiest / ranks),
         context_tokens=round(held / running) if running else 0,
-        prefill_chunks=1,
         prefill_tokens=round(found.built.workload.mean_input_tokens),
     )
     for caveat in caveats:
@@ -64,6 +65,7 @@ def _extrapolation_of_pools(scenario: Scenario, found: Check, outcomes: Sequence
     built = found.built
     assert built is not None
     assert built.decode_law is not None
+    assert built.decode_served is not None
     assert built.cluster.decode is not None
     ranks = built.cluster.decode.replicas * built.cluster.decode.limits.data_parallel_size
     busiest = max(row[1] for outcome in outcomes for row in outcome.record.timeline)
@@ -71,8 +73,17 @@ def _extrapolation_of_pools(scenario: Scenario, found: Check, outcomes: Sequence
     running = sum(outcome.record.totals.sequence_s for outcome in outcomes)
     context = round(sum(pool.decode_kv_token_s for pool in pools) / running) if running else 0
     prompt = round(built.workload.mean_input_tokens)
-    prefill = law_caveats(built.law, decode_seqs=0, context_tokens=0, prefill_chunks=1, prefill_tokens=prompt)
-    decode = law_caveats(built.decode_law, decode_seqs=ceil(busiest / ranks), context_tokens=context)
+    prefill = step_caveats(
+        built.law, built.served, built.cluster.limits, decode_seqs=0, context_tokens=0, prefill_tokens=prompt
+    )
+    decode = step_caveats(
+        built.decode_law,
+        built.decode_served,
+        built.cluster.decode.limits,
+        decode_seqs=ceil(busiest / ranks),
+        context_tokens=context,
+        prefill_tokens=0,
+    )
     for name, caveats in (("prefill", prefill), ("decode", decode)):
         for caveat in caveats:
             yield f"Step times of the {name} pool: {caveat}"

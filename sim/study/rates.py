@@ -10,6 +10,7 @@ from sim.stats.estimate import Estimate
 from sim.stats.ratio import ratio_interval
 from sim.study.metric import Metric
 from sim.study.window import Window
+from sim.units import HOUR_S
 
 Total = Callable[[Any], float]  # of one window: that of a cluster, or of its pools
 
@@ -24,6 +25,7 @@ class Rate:
     top, bottom : totals of one window.
     nothing : why there is no figure when the bottom is zero.
     of_tiers : whether it means something only where there are KV tiers below the GPU.
+    of_scaling : whether it means something only where replicas come and go.
     """
 
     metric: str
@@ -32,6 +34,7 @@ class Rate:
     bottom: Total
     nothing: str = "nothing was measured"
     of_tiers: bool = False
+    of_scaling: bool = False
 
     def estimate(self, windows: Sequence[Any]) -> Estimate:
         """The pooled ratio with its interval over replications."""
@@ -55,7 +58,7 @@ def _seconds(window: Window) -> float:
 
 
 def _replica_seconds(window: Window) -> float:
-    return window.seconds * window.replicas
+    return window.seconds * window.replicas - window.totals.off_s
 
 
 def _gpu_seconds(window: Window) -> float:
@@ -64,7 +67,7 @@ def _gpu_seconds(window: Window) -> float:
 
 def _up_seconds(window: Window) -> float:
     totals = window.totals
-    return totals.busy_s + totals.idle_s
+    return totals.busy_s + totals.idle_s + totals.hung_s + totals.paused_s
 
 
 def _looked_up(window: Window) -> float:
@@ -118,7 +121,20 @@ RATES: tuple[Rate, ...] = (
         lambda w: w.totals.busy_s if w.totals.bubble_s > 0.0 else 0.0,
         "the layout has no pipeline stages",
     ),
-    Rate("available_frac", "fraction", lambda w: _replica_seconds(w) - w.totals.down_s, _replica_seconds),
+    Rate(
+        "available_frac",
+        "fraction",
+        lambda w: _replica_seconds(w) - w.totals.down_s - w.totals.hung_s - w.totals.paused_s,
+        _replica_seconds,
+    ),
+    Rate("billed_gpus_mean", "GPUs", lambda w: w.totals.billed_s * w.gpus / w.replicas, _seconds, of_scaling=True),
+    Rate(
+        "gpu_hours",
+        "GPU h",
+        lambda w: w.totals.billed_s * w.gpus / w.replicas / HOUR_S,
+        lambda w: float(w.seconds > 0.0),
+        of_scaling=True,
+    ),
     Rate(
         "lost_tokens_frac",
         "fraction",
@@ -142,4 +158,5 @@ def rates_by_replication(windows: Sequence[Window]) -> dict[str, list[float]]:
 
 def _rates_of(windows: Sequence[Window]) -> list[Rate]:
     tiers = any(window.tiers for window in windows)
-    return [rate for rate in RATES if tiers or not rate.of_tiers]
+    scales = any(window.scales for window in windows)
+    return [rate for rate in RATES if (tiers or not rate.of_tiers) and (scales or not rate.of_scaling)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sim.engine.cluster import Outcome
@@ -61,7 +62,14 @@ def simulate(scenario: Scenario, *, workers: int = 0, progress: Progress | None 
     check_prices(scenario)
     outcomes = replicate(scenario, workers=workers, progress=progress)
     manifest = manifest_of(scenario, outcomes, time.perf_counter() - begun, worker_count(workers))
-    return summarise(scenario, found, outcomes, manifest, workers=workers)
+    result = summarise(scenario, found, outcomes, manifest, workers=workers)
+    if scenario.run.model_uncertainty == "none":
+        return result
+    from sim.study.uncertainty import with_model_intervals
+
+    result = with_model_intervals(result, workers=workers)
+    wall_s = round(time.perf_counter() - begun, 3)
+    return replace(result, manifest={**result.manifest, "wall_s": wall_s})
 
 
 def summarise(
@@ -85,7 +93,7 @@ def summarise(
         scenario=scenario,
         status=status,
         infeasible=behind,
-        metrics=_metrics(scenario, outcomes, windows, pools, money, note),
+        metrics=figures(scenario, outcomes, windows, pools, money, note),
         counts=counts(outcomes),
         warnings=(*notes(scenario, found, outcomes), *money.warnings, *_behind(behind)),
         assumed_inputs=assumed_inputs(scenario, found.built, money),
@@ -132,7 +140,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
     }
 
 
-def _metrics(
+def figures(
     scenario: Scenario,
     outcomes: Sequence[Outcome],
     windows: Sequence[Window],
@@ -140,6 +148,7 @@ def _metrics(
     money: Money,
     note: str,
 ) -> tuple[Metric, ...]:
+    """Every figure of the replications of a scenario."""
     return (
         *latency_metrics(scenario.name, outcomes, note),
         *rate_metrics(scenario.name, windows),

@@ -2,6 +2,7 @@
 
 manifest.json       resolved scenario, hash, versions, seed, counts, figures, warnings, assumed inputs
 summary.parquet     tidy: option, replication, metric, unit, value
+figures.parquet     every figure with its sampling interval (low, high) and model interval (model_low, model_high)
 histograms.npz      pooled latency histograms
 timeline.parquet    samples of the cluster's state
 requests.parquet    one row per completed request, where asked for
@@ -182,6 +183,7 @@ def _write_files(folder: Path, result: Result, html: str | None) -> None:
         json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
     _summary_frame(result).to_parquet(folder / "summary.parquet", index=False)
+    result.frame().to_parquet(folder / "figures.parquet", index=False)
     np.savez_compressed(folder / "histograms.npz", **_histogram_arrays(result))
     result.timeline_frame().to_parquet(folder / "timeline.parquet", index=False)
     if result.requests is not None:

@@ -21,6 +21,7 @@ class Window:
     replicas, gpus : in service.
     kv_tokens : tokens that the cache of one replica holds; their mean where there are two pools.
     tiers : whether there are KV tiers below the GPU.
+    scales : whether replicas come and go; `replicas` and `gpus` are then the most there may be.
     """
 
     totals: Totals
@@ -30,6 +31,7 @@ class Window:
     gpus: int
     kv_tokens: float
     tiers: bool = False
+    scales: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome, plan: ClusterPlan, gpus: int) -> Window:
@@ -48,7 +50,8 @@ class Window:
         else:  # no warm-up, or the load ran out before it was over
             totals, seconds = record.totals.copy(), outcome.end_s
         tiers = plan.host is not None or plan.remote is not None
-        return cls(totals, max(0.0, seconds), outcome.unfinished, replicas, gpus, kv_tokens, tiers)
+        scales = plan.autoscaler is not None
+        return cls(totals, max(0.0, seconds), outcome.unfinished, replicas, gpus, kv_tokens, tiers, scales)
 
     @property
     def ended(self) -> int:

@@ -14,6 +14,7 @@ QUICK = {
     "compare_precisions": ["--replications", "2", "--horizon-s", "2200"],
     "speculation_break_even": ["--concurrency", "16,512", "--drafts", "5", "--replications", "2"],
     "agents_curve": ["--sessions", "4", "--replications", "2"],
+    "provider_loss": ["--replications", "30"],
     "prefill_decode_ratio": ["--gpus", "16", "--tolerance-frac", "0.5", "--replications", "1", "--horizon-s", "90"],
 }
 
@@ -71,3 +72,16 @@ def test_drafts_break_even_between_small_and_large_batches(root: Path, tmp_path:
     gains = frame[frame["metric"] == "speculation_gain_frac"].set_index("concurrency")
     assert gains.loc[16, "low"] > 0.0 > gains.loc[512, "high"]
     assert "break even between 16 and 512 requests at work" in done.stdout
+
+
+def test_a_withdrawal_costs_the_api_its_days_and_no_path_with_an_own_cluster(root: Path, tmp_path: Path) -> None:
+    """In the year of an 18-day withdrawal the API loses over 400 hours, paths with failover under 40."""
+    done = run(root, "provider_loss", "--out", str(tmp_path), *QUICK["provider_loss"])
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "provider_loss.csv")
+    rows = frame[(frame["case"] == "18-day withdrawal happens") & (frame["metric"] == "lost_h_per_year")]
+    lost = rows.set_index("option")["value"]
+    assert lost["API"] > 400.0
+    assert lost[[name for name in lost.index if ">" in name]].max() < 40.0
+    base = frame[(frame["case"] == "base rates") & (frame["metric"] == "time_clear_frac")].set_index("option")
+    assert base.loc["own 1x2, 0 spare", "theory"] == pytest.approx(0.98759 - 4.0e-5, abs=2e-5)

@@ -61,3 +61,31 @@ def test_keys_that_would_do_nothing_are_refused(changes: dict[str, object], word
     flat |= {f"deployment.layout.{key}": value for key, value in dict(layout).items()}  # type: ignore[call-overload]
     with pytest.raises(ScenarioError, match=words):
         tiny(flat)
+
+
+def test_the_router_knows_at_once_unless_told_otherwise() -> None:
+    """Perfect knowledge and retries by default; observed knowledge takes the gateway's values from the catalog."""
+    plain = build(tiny({})).cluster
+    observed = build(tiny({"router.health": {"knowledge": "observed", "breaker_cooldown_s": 7.0}})).cluster.health
+
+    assert plain.health is None
+    assert plain.in_flight == "retry"
+    assert (plain.client.retry_backoff_max_s, plain.client.retry_jitter_frac) == (30.0, 0.0)
+    assert plain.client.retry_budget_frac is None
+    assert observed is not None
+    assert (observed.check_interval_s, observed.failures, observed.window_s, observed.successes) == (60.0, 5, 60.0, 2)
+    assert observed.cooldown_s == 7.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"router.health": {"breaker_failures": 3}}, "belongs to knowledge: observed"),
+        ({"router.retry_budget_burst": 3}, "belongs to retry_budget_frac"),
+        ({"deployment.autoscaling": {"min_replicas": 3, "max_replicas": 2, "target": 1.0}}, "exceeds max_replicas"),
+    ],
+)
+def test_values_that_nothing_would_read_are_refused(changes: dict[str, object], message: str) -> None:
+    """Breaker, budget and bounds without what they belong to are errors."""
+    with pytest.raises(ScenarioError, match=message):
+        tiny(changes)

@@ -26,7 +26,8 @@ COUNTS_AND_PURE = {
     "decode_context_parallel_size", "prefill_context_parallel_size", "rank_correlation", "output_scale", "time_warp",
     "pue", "range_ratio", "jump_probabilities", "probabilities", "weights", "tokens", "num_speculative_tokens",
     "acceptance_length", "duplicate_largest", "max_in_flight", "requests", "priority", "scale",
-    "num_reserved_decode_tokens",
+    "num_reserved_decode_tokens", "breaker_failures", "breaker_successes", "retry_budget_burst", "target",
+    "min_replicas", "max_replicas", "success_prob",
 }  # fmt: skip
 
 

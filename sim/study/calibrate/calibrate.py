@@ -9,14 +9,17 @@ from pathlib import Path
 
 from sim.catalog.tables import HEADER
 from sim.errors import ScenarioError
+from sim.simulation.roles import roles_of
+from sim.steptime.draft_layer import draft_problem
 from sim.study.calibrate.constants import CONSTANTS
 from sim.study.calibrate.fit import FittedConstant, Point, fit_engine
 from sim.study.files import write_text
-from sim.study.validate.point import read_points
-from sim.study.validate.system import NotModelledError, system_of
+from sim.study.validate.point import MeasuredPoint, read_points
+from sim.study.validate.system import NotModelledError, System, system_of
 from sim.study.workers import Progress
 
 DIGITS = 3
+FITTED_KIND = "aggregated"
 
 
 def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None) -> list[FittedConstant]:
@@ -29,9 +32,11 @@ def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None)
     points: list[Point] = []
     for point in read_points(path):
         try:
-            points.append((point, system_of(point)))
+            system = system_of(point)
         except NotModelledError:
             continue
+        if _fit_for(point, system):
+            points.append((point, system))
     engines = sorted({system.family[2] for _, system in points})
     if not engines:
         raise ScenarioError("has no point that can be simulated", file=str(path))
@@ -41,6 +46,17 @@ def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None)
             progress(done / len(engines))
         found += fit_engine(engine, points, workers=workers)
     return found
+
+
+def _fit_for(point: MeasuredPoint, system: System) -> bool:
+    """Whether the constants alone explain a point.
+
+    Drafts need an acceptance length, pools a KV transfer, and a row of a model that can draft must say that it did not.
+    """
+    if system.family[3] != FITTED_KIND:
+        return False
+    can_draft = draft_problem(roles_of(system.scenario)[0].planned.spec) is None
+    return not (can_draft and point.words["spec_decode"].startswith("unknown"))
 
 
 def rows_text(found: Sequence[FittedConstant], source: str, date: str) -> str:

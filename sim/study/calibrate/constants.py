@@ -30,9 +30,21 @@ class Fitted:
     unit: str
     meaning: str
 
-    def surprise(self, value: float) -> float:
-        """How far a value is from what is believed beforehand, in standard deviations."""
-        return (log(value) if self.start == 1.0 else value) / self.spread
+    @property
+    def is_factor(self) -> bool:
+        """Whether it multiplies a time, rather than adds to it."""
+        return self.start == 1.0
+
+    def surprise(self, value: float, believed: float | None = None) -> float:
+        """How far a value is from what is believed beforehand, in standard deviations.
+
+        Parameters
+        ----------
+        believed : without it, that kernels are as measured alone (factors of 1) and that nothing is added to them.
+        """
+        if self.is_factor:
+            return log(value / (1.0 if believed is None else believed)) / self.spread
+        return (value - (0.0 if believed is None else believed)) / self.spread
 
 
 CONSTANTS: Final = (

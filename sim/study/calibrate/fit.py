@@ -9,7 +9,7 @@ points of one family share their errors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,7 @@ def fit_engine(engine: str, points: Sequence[Point], *, workers: int = 0) -> lis
         max_nfev=MOST_STEPS,
     )
     groups = [families[index // rows] for index in range(rows * len(used))]
-    deviations = _deviations(np.asarray(found.jac), found.fun, groups)
+    spreads = deviations(np.asarray(found.jac), found.fun, groups)
     return [
         FittedConstant(
             engine,
@@ -92,7 +92,7 @@ def fit_engine(engine: str, points: Sequence[Point], *, workers: int = 0) -> lis
             float(max(constant.low, value - Z80 * deviation)),
             float(min(constant.high, value + Z80 * deviation)),
         )
-        for constant, value, deviation in zip(CONSTANTS, found.x, deviations, strict=True)
+        for constant, value, deviation in zip(CONSTANTS, found.x, spreads, strict=True)
     ]
 
 
@@ -128,22 +128,37 @@ def _log_ratio(entry: Comparison) -> float:
     return float(np.clip(np.log(entry.predicted / entry.measured), -CLIP, CLIP))
 
 
-def _deviations(jacobian: np.ndarray, residuals: np.ndarray, groups: Sequence[tuple[str, ...]]) -> np.ndarray:
+def deviations(
+    jacobian: np.ndarray,
+    residuals: np.ndarray,
+    groups: Sequence[Hashable],
+    repeats: np.ndarray | None = None,
+    belief: float = 1.0,
+) -> np.ndarray:
     """Standard deviations from the scatter of the gradient between groups; rows beyond the groups are beliefs.
 
-    `jacobian` is scaled for the loss as `scipy.optimize.least_squares` returns it.
+    Parameters
+    ----------
+    jacobian : scaled for the loss as `scipy.optimize.least_squares` returns it.
+    repeats : standard deviation of each row of the groups that measuring again would show, beside that scatter.
+    belief : standard deviation of the rows of beliefs; `BELIEF` where they are taken at their word, 1 where they only
+        keep the fit from wandering off and what they rest on is not to narrow the interval.
     """
     z = (residuals / SOFT_FROM) ** 2
     slope = 1.0 / np.sqrt(1.0 + z)
     curvature = np.maximum(slope - z * slope**3, np.finfo(float).eps)
     gradient = jacobian * (residuals * slope / np.sqrt(curvature))[:, None]
-    sums: dict[tuple[str, ...], np.ndarray] = {}
+    sums: dict[Hashable, np.ndarray] = {}
     for index, group in enumerate(groups):
         sums[group] = sums.get(group, np.zeros(gradient.shape[1])) + gradient[index]
     inverse = np.linalg.pinv(jacobian.T @ jacobian)
     scatter = np.array(list(sums.values()))
     count = len(scatter)
     correction = count / (count - 1) if count > 1 else 1.0
+    middle = correction * scatter.T @ scatter
+    if repeats is not None:
+        noisy = jacobian[: len(groups)] * repeats[:, None]
+        middle = middle + noisy.T @ noisy
     beliefs = jacobian[len(groups) :]
-    covariance = inverse @ (correction * scatter.T @ scatter + beliefs.T @ beliefs) @ inverse
+    covariance = inverse @ (middle + belief**2 * beliefs.T @ beliefs) @ inverse
     return np.asarray(np.sqrt(np.diag(covariance)))

@@ -9,6 +9,8 @@ import numpy as np
 from sim.engine.recorder import ROW
 from sim.simulation.build import build
 from sim.simulation.run import run_built
+from sim.steptime.kernel_draw import KernelDraw
+from sim.study.validate.phase import phase_figures
 from sim.study.validate.system import System
 from sim.units import MILLISECOND
 
@@ -17,13 +19,18 @@ Predicted = dict[str, float]
 SEED = 1
 
 
-def predict(system: System, progress: Callable[[float], None] | None = None) -> Predicted:
+def predict(
+    system: System, progress: Callable[[float], None] | None = None, *, draw: KernelDraw | None = None
+) -> Predicted:
     """Every figure that a measured point may state, under the name of its column.
 
     Latencies are those of all completed requests, the initial burst of a closed loop included, as the harness counts
-    them. Throughput is that of the whole run, ramp and drain included, over all GPUs.
+    them. Throughput is that of the whole run, ramp and drain included, over all GPUs. `draw` moves kernels off their
+    fits.
     """
-    built = build(system.scenario)
+    built = build(system.scenario, draw)
+    if system.phase is not None:
+        return phase_figures(system.phase, built, system.gpus)
     outcome = run_built(built, SEED, 0, progress)
     rows = np.array(outcome.record.rows or [(0.0,) * len(ROW)])
     column = {name: rows[:, index] for index, name in enumerate(ROW)}

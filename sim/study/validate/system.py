@@ -9,8 +9,12 @@ from typing import Any, Final
 from sim.errors import ScenarioError, SimError
 from sim.scenario.load import parse
 from sim.scenario.scenario import Scenario
-from sim.simulation.memory import Planned, misfit, plan
+from sim.simulation.memory import Planned, misfit
+from sim.simulation.roles import roles_of
+from sim.study.validate.launch import drafts_of, engine_limits, launch_of
+from sim.study.validate.phase import Phase, phase_of, phase_scenario
 from sim.study.validate.point import MeasuredPoint
+from sim.study.validate.pools import ROUTER, disaggregation, pools_of
 
 # names in publications, and those of the catalog
 MODELS: Final = (
@@ -35,7 +39,9 @@ GPUS: Final = (
 )
 ENGINES: Final = ((r"sglang", "sglang"), (r"tensorrt-llm|trt", "tensorrt-llm"), (r"vllm", "vllm"))
 WEIGHTS: Final = {"bf16": "bf16", "fp8": "fp8_block", "fp4": "mxfp4"}
-CHUNK_TOKENS: Final = 8192  # prompt tokens of a step: the default of all three engines on Hopper
+ASSUMED_LENGTHS_FRAC: Final = (
+    0.02  # where fixed lengths are only assumed: alike to the token, callers would keep in step
+)
 # merged as SGLang pull request 30531 and TensorRT-LLM 16558
 INDEXERS_OF_OWNERS_SINCE: Final = {"sglang": "2026-08", "tensorrt-llm": "2026-07-15"}
 FOREVER_S: Final = 1e8
@@ -53,12 +59,14 @@ class System:
     ----------
     scenario : what is simulated, from the first request to the last.
     gpus : GPUs that throughput is divided by.
-    family : model, GPU, engine, and aggregated or disaggregated.
+    family : model, GPU, engine, and kind: aggregated, aggregated with drafts, or disaggregated.
+    phase : the one phase that was measured, where it was one alone.
     """
 
     scenario: Scenario
     gpus: int
     family: tuple[str, str, str, str]
+    phase: Phase | None = None
 
 
 def system_of(point: MeasuredPoint) -> System:
@@ -71,53 +79,87 @@ def system_of(point: MeasuredPoint) -> System:
     model = _known("model", point.words["model"], MODELS)
     gpu = _known("GPU", point.words["hardware"], GPUS)
     engine = _known("engine", point.words["engine"], ENGINES)
-    family = (model, gpu, engine, "disaggregated" if point.words["mode"] == "disagg" else "aggregated")
-    if family[3] == "disaggregated":
-        raise NotModelledError("disaggregated, and the layout of prefill and decode is not in the columns")
-    if point.words["spec_decode"].startswith("mtp"):
-        raise NotModelledError("speculative decoding with an acceptance length that is not reported")
     gpus = point.count("n_gpus", 0)
-    layout = _layout(point, gpus)
+    phase, disaggregated = phase_of(point), point.words["mode"] == "disagg"
+    drafting = point.words["spec_decode"].startswith("mtp")
+    kind = "disaggregated" if disaggregated else "aggregated with drafts" if drafting else "aggregated"
     values: dict[str, Any] = {
         "model": {"name": model, "weights": _weights(point)},
         "hardware": {"gpu": gpu},
-        "deployment": {
-            "layout": layout,
-            "engine": _engine(point, engine, layout),
-        },
-        "workload": _workload(point),
         "router": {"request_timeout_s": FOREVER_S},
-        "run": {
-            "horizon_s": FOREVER_S,
-            "warmup_s": 0.0,
-            "replications": 1,
-            "max_requests": _requests(point),
-            "record_requests": True,
-        },
     }
+    if phase is not None:
+        if "MTP" in point.words["layout"]:
+            raise NotModelledError("drafts with two-batch overlap are not modelled")
+        values["deployment"] = phase_scenario(point, phase)
+        values["workload"] = {"arrivals": {"process": "closed_loop", "concurrency": 1}, **_fixed(phase.prompt_tokens)}
+    else:
+        values["deployment"] = _pools(point, engine, model) if disaggregated else _replica(point, engine, model, gpus)
+        values["workload"] = _workload(point)
+        values["run"] = _run(point)
+        if disaggregated:
+            values["router"]["policy"] = ROUTER
     scenario, planned = _planned(values)
-    problem = misfit(scenario, planned)
-    if problem is not None:
-        raise NotModelledError(problem.problem)
-    return System(scenario, gpus, family)
+    for each in planned:
+        problem = misfit(scenario, each)
+        if problem is not None:
+            raise NotModelledError(problem.problem)
+    return System(scenario, gpus, (model, gpu, engine, kind), phase)
 
 
-def _planned(values: dict[str, Any]) -> tuple[Scenario, Planned]:
-    """The scenario and its memory plan; experts are spread where no engine could slice them.
+def _run(point: MeasuredPoint) -> dict[str, Any]:
+    return {
+        "horizon_s": FOREVER_S,
+        "warmup_s": 0.0,
+        "replications": 1,
+        "max_requests": _requests(point),
+        "record_requests": True,
+    }
+
+
+def _fixed(tokens: int) -> dict[str, Any]:
+    return {"input_tokens": {"law": "constant", "tokens": tokens}, "output_tokens": {"law": "constant", "tokens": 1}}
+
+
+def _replica(point: MeasuredPoint, engine: str, model: str, gpus: int) -> dict[str, Any]:
+    """One replica that both prefills and decodes."""
+    layout = _layout(point, gpus)
+    return {"layout": layout, "engine": _engine(point, engine, model, layout)}
+
+
+def _pools(point: MeasuredPoint, engine: str, model: str) -> dict[str, Any]:
+    """A pool for prompts and one for answers."""
+    pools = pools_of(point)
+    if pools is None:
+        raise NotModelledError("disaggregated, and the layout of prefill and decode is not in the columns")
+    launch = launch_of(point, engine, model)
+    chunk = int(engine_limits(point, launch, drafts=False)["max_num_batched_tokens"])
+    return {
+        "engine": {"name": engine, "scheduler": "vllm"},
+        "disaggregation": disaggregation(point, pools, chunk),
+    }
+
+
+def _planned(values: dict[str, Any]) -> tuple[Scenario, tuple[Planned, ...]]:
+    """The scenario and the memory plans of its roles; experts are spread where no engine could slice them.
 
     Exports often say `ep 1` of a system whose experts are too narrow to be sliced over its GPUs.
     """
     try:
         scenario = parse(values)
         try:
-            return scenario, plan(scenario)
+            return scenario, _plans(scenario)
         except ScenarioError as error:
             if "expert width" not in str(error):
                 raise
             spread = scenario.with_({"deployment.layout.enable_expert_parallel": True})
-            return spread, plan(spread)
+            return spread, _plans(spread)
     except SimError as error:
         raise NotModelledError(str(error)) from None
+
+
+def _plans(scenario: Scenario) -> tuple[Planned, ...]:
+    return tuple(role.planned for role in roles_of(scenario))
 
 
 def _known(what: str, name: str, patterns: tuple[tuple[str, str], ...]) -> str:
@@ -157,27 +199,33 @@ def _layout(point: MeasuredPoint, gpus: int) -> dict[str, Any]:
     return layout
 
 
-def _engine(point: MeasuredPoint, engine: str, layout: dict[str, Any]) -> dict[str, Any]:
-    """Limits from the command line where the note quotes one, else the engine's own, wide enough for the load."""
+def _engine(point: MeasuredPoint, engine: str, model: str, layout: dict[str, Any]) -> dict[str, Any]:
+    """Limits from the command line where the note quotes one, else the script's or the engine's own."""
     flags, ranks = point.flags, int(layout["data_parallel_size"])
     callers = point.count("load_value", 0) if "closed" in point.words["load_kind"] else 0
     seqs = max(256, callers)
     for flag in ("max-running-requests", "max-num-seqs"):
         if flags.get(flag, "").isdigit():
             seqs = max(1, int(flags[flag]) // ranks)
-    chunk = int(flags.get("chunked-prefill-size", "") or CHUNK_TOKENS)
-    values: dict[str, Any] = {
-        "name": engine,
-        "max_num_seqs": seqs,
-        "max_num_batched_tokens": max(chunk // ranks if engine == "sglang" else chunk, seqs),
-        "indexer_policy": _indexer_policy(point, engine),
-    }
+    launch = launch_of(point, engine, model)
+    drafting = point.words["spec_decode"].startswith("mtp")
+    values: dict[str, Any] = {"name": engine, "max_num_seqs": seqs, "indexer_policy": _indexer_policy(point, engine)}
+    values |= engine_limits(point, launch, drafts=drafting)
+    chunk = int(flags.get("chunked-prefill-size", "") or values["max_num_batched_tokens"])
+    if drafting:
+        drafts = drafts_of(point, launch, ranks)
+        if not drafts:
+            raise NotModelledError("speculative decoding with a number of drafts that is not stated")
+        values["num_speculative_tokens"] = drafts
+        values["max_num_seqs"] = seqs = max(16, callers)
+    budget = chunk // ranks if engine == "sglang" else chunk
+    values["max_num_batched_tokens"] = max(budget, seqs * (1 + values.get("num_speculative_tokens", 0)))
     for flag in ("mem-fraction-static", "gpu-memory-utilization"):
         if flag in flags:
             values["gpu_memory_utilization"] = float(flags[flag])
     if flags.get("kv-cache-dtype", "").startswith("fp8"):
         values["kv_cache_dtype"] = "fp8"
-    if engine == "sglang" and ranks == int(layout["pipeline_parallel_size"]) == 1:
+    if engine == "sglang" and ranks == int(layout["pipeline_parallel_size"]) == 1 and not drafting:
         values["enable_mixed_chunk"] = "enable-mixed-chunk" in flags
     return values
 
@@ -210,8 +258,15 @@ def _workload(point: MeasuredPoint) -> dict[str, Any]:
 
 
 def _length(point: MeasuredPoint, nominal: float) -> dict[str, Any]:
-    """Uniform between the stated share of the nominal length and the whole of it, or constant."""
+    """Uniform between the stated share of the nominal length and the whole of it, or constant.
+
+    Where fixed lengths are no more than assumed, they scatter a little: callers whose requests are alike to the token
+    would come back together for ever, and each prompt would wait for all others.
+    """
     tokens = max(1, round(nominal))
+    if "assumed" in point.words["length_dist"]:
+        least, most = (max(1, round((1.0 + side * ASSUMED_LENGTHS_FRAC) * tokens)) for side in (-1.0, 1.0))
+        return {"law": "uniform", "min_tokens": least, "max_tokens": most}
     spread = re.match(r"uniform\[([0-9.]+),", point.words["length_dist"].replace(" ", ""))
     if spread is None:
         return {"law": "constant", "tokens": tokens}

@@ -1,0 +1,1 @@
+"""Results of load generators, each format in a file of its own."""
