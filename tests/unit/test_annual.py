@@ -70,7 +70,7 @@ def test_counts_inside_a_bin_are_spread_evenly() -> None:
 
 def test_nobody_else_and_clients_that_give_up_at_once() -> None:
     """One replica, down for D: bad are the requests that arrive meanwhile, lambda D, and those in flight."""
-    scenario = tiny(STEADY | {"workload.output_tokens.tokens": 60})
+    scenario = tiny(STEADY | {"workload.output_tokens.tokens": 150})
     found = annual(scenario, years(outage(1000.0, 90.0), replicas=1), replications=1, workers=1)
     in_flight = run_script(scenario, Script((), 30.0, 60.0, 0)).unfinished
     assert in_flight > 0

@@ -17,7 +17,7 @@ LONG = {"run.horizon_s": 120.0, "run.warmup_s": 20.0}
 @pytest.fixture(scope="module")
 def capacity_rps() -> float:
     """Completed requests per second of one replica with a queue that never empties."""
-    return simulated(LONG | {"workload.arrivals.rate_rps": 33.0}).value("request_throughput_rps")
+    return simulated(LONG | {"workload.arrivals.rate_rps": 40.0}).value("request_throughput_rps")
 
 
 def at(rate_rps: float, **changes: Any) -> dict[str, Any]:
