@@ -15,6 +15,7 @@ from sim.scenario.schema import schema_text
 from sim.units import has_unit
 
 COUNTS_AND_PURE = {
+    "model_draws", "model_uncertainty",
     "replicas", "spare_nodes", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size",
     "redundant_experts", "max_num_seqs", "max_num_batched_tokens", "block_size", "max_retries", "replications",
     "seed", "max_requests", "concurrency", "replicate", "repair_crews", "node", "max_model_len", "staff_fte",

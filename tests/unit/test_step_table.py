@@ -99,7 +99,7 @@ def test_a_lone_request_walks_over_the_knots() -> None:
 
 def test_without_the_cut_at_knots_the_walk_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative twin: a span that never asks for the next piece goes on flat."""
-    monkeypatch.setattr("sim.engine.replica.steps_to_knot", lambda lanes, step, steps: steps)
+    monkeypatch.setattr("sim.engine.batches.steps_to_knot", lambda lanes, step, steps: steps)
     law = TabulatedLaw(StepTable([*DECODE, StepRow(0, 0, 98, 0, 7.0)]))
     outcome = run([(0.0, 98, 105)], law=law)  # type: ignore[arg-type]
     assert outcome.record.rows is not None

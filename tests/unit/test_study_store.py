@@ -105,7 +105,13 @@ def test_overwrite_replaces_everything(result: Result, tmp_path: Path) -> None:
     directory(path, result).write(result, "<html>old</html>")
     found = simulated({"run.seed": 3})
     directory(path, found, overwrite=True).write(found)
-    assert sorted(content(path)) == ["histograms.npz", "manifest.json", "summary.parquet", "timeline.parquet"]
+    assert sorted(content(path)) == [
+        "figures.parquet",
+        "histograms.npz",
+        "manifest.json",
+        "summary.parquet",
+        "timeline.parquet",
+    ]
     assert read_result(path, found.scenario).manifest["seed"] == 3
 
 

@@ -99,7 +99,7 @@ def test_flags_are_read_from_a_quoted_command() -> None:
     [
         ({"model": "Unheard-of-7B"}, "not in the catalog"),
         ({"hardware": "H100 NVL"}, "not in the catalog"),
-        ({"spec_decode": "mtp"}, "acceptance length"),
+        ({"spec_decode": "mtp"}, "number of drafts that is not stated"),
         ({"isl": ""}, "not stated"),
         ({"tp": ""}, "layout is not stated"),
         ({"mode": "disagg"}, "disaggregated"),
