@@ -189,7 +189,6 @@ def validate(
     points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
     out: Annotated[Path, typer.Option(help="Folder for table, points and picture.")] = Path("runs/validation"),
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
-    intervals: Annotated[int, typer.Option(min=0, help="Draws behind a model interval of each point; 0 for none.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Simulate measured serving points; print the error by family, and draw predicted against measured."""
@@ -201,7 +200,7 @@ def validate(
     from sim.study.validate.validate import validate as run_points
 
     with progress_bar("validate") as progress:
-        found = run_points(points, cache=out / "points", workers=workers, progress=progress, draws=intervals)
+        found = run_points(points, cache=out / "points", workers=workers, progress=progress)
     text, data = validate_text(found), to_json(found.as_dict())
     write_text(out / f"{points.stem}.txt", text + "\n")
     write_text(out / f"{points.stem}.json", data + "\n")
@@ -232,9 +231,6 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="Calibration file to write; a scenario names it.")] = Path(
         "runs/calibration.csv"
     ),
-    uncertainty: Annotated[
-        Path | None, typer.Option(help="Also write what the points leave open, for model draws.")
-    ] = None,
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
     as_json: Json = False,
 ) -> None:

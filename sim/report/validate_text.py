@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from sim.report.terminal import columns, heading, paragraph, render
-from sim.study.validate.coverage import Coverage
 from sim.study.validate.error import Summary, by_family, summarise
 from sim.study.validate.validate import Validation
 
@@ -20,15 +18,13 @@ HEAD = ("family and metric", "points", "median\nerror", "median\n|error|", "p90\
 def validate_text(found: Validation) -> str:
     """The table by family, all families together last, and why points were left out."""
     overall = summarise(found.comparisons, ("all families together",))
-    parts: list[RenderableType] = [
+    parts = [
         columns(HEAD, [*_rows(by_family(found.comparisons)), *_rows(overall)], "lrrrrr", wrap=(0,), gap=2),
         paragraph(
             f"Error is predicted over measured, less one. {found.points - len(found.skipped)} of {found.points} points "
             "were simulated. Families differ in quality and kind: the last block is a sum, not a promise."
         ),
     ]
-    if found.coverage:
-        parts += _covered(found.coverage)
     if found.skipped:
         parts.append(heading("Points that were not simulated"))
         reasons = Counter(reason for _, reason in found.skipped)
@@ -55,16 +51,6 @@ def _rows(summaries: Sequence[Summary]) -> list[tuple[str | Text, ...]]:
             )
         )
     return rows
-
-
-def _covered(entries: Sequence[Coverage]) -> list[RenderableType]:
-    rows = [
-        (", ".join(entry.family), entry.metric, str(entry.points), f"{PERCENT * entry.inside_frac:.0f} %")
-        + (f"{PERCENT * entry.width_frac:.0f} %",)
-        for entry in entries
-    ]
-    head = ("family", "metric", "points", "inside", "width over\nprediction")
-    return [heading("Points inside their 80 % model interval"), columns(head, rows, "llrrr", wrap=(0,), gap=2)]
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
