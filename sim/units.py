@@ -20,6 +20,7 @@ MILLISECOND: Final = 1e-3
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
+DAY_H: Final = 24.0
 YEAR_H: Final = 8760.0
 YEAR_S: Final = YEAR_H * HOUR_S
 MONTH_H: Final = 730.0

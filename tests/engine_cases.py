@@ -10,8 +10,9 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, NewTokenRatio, RepairLaw
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, NewTokenRatio
 from sim.engine.tier_plan import HostPlan, RemotePlan
+from sim.faults.phases import Phases
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -245,7 +246,7 @@ def cases(
         plan = FaultPlan(
             rate_per_s=draw(st.sampled_from([0.0, 0.05])),
             scheduled=tuple(draw(st.lists(st.tuples(st.floats(0.0, horizon_s), node), max_size=4))),
-            repair=RepairLaw((0.5, 0.5), (1.0, 10.0)),
+            repair=Phases((0.5, 0.5), (1.0, 10.0)),
             detect_s=draw(st.sampled_from([0.0, 0.5])),
             restart_s=draw(st.sampled_from([0.0, 2.0])),
         )

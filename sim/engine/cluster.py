@@ -21,7 +21,7 @@ from sim.engine.handover import Handover
 from sim.engine.health import Health
 from sim.engine.identities import check_identities
 from sim.engine.pile_tally import Piles
-from sim.engine.plan import ClusterPlan, ServiceLevel
+from sim.engine.plan import AutoscalerPlan, ClusterPlan, ServiceLevel
 from sim.engine.player import Player
 from sim.engine.pool_totals import PoolOutcome
 from sim.engine.pools import DecodePool
@@ -136,18 +136,15 @@ class Cluster:
         )
         shared = Shared(plan.limits.block_size) if plan.limits.enable_prefix_caching else None
         kind = Replica if plan.decode is None else PrefillReplica
-        self.replicas: list[Replica] = [
+        serving: list[Replica] = [
             kind(env, index, plan.limits, law, record, self.clients.finished, plan.coalesce, shared, self._migrates)
             for index in range(plan.replicas)
         ]
-        serving = self.replicas
-        nodes, restart_s = [plan.nodes_per_replica] * plan.replicas, [plan.faults.restart_s] * plan.replicas
+        self.replicas = serving
         self.handover: Handover | None = None
         if plan.decode is not None:
             self.handover, decoding = self._disaggregated(plan.decode, law if decode_law is None else decode_law)
             self.replicas = [*serving, *decoding]
-            nodes += [plan.decode.nodes_per_replica] * plan.decode.replicas
-            restart_s += [plan.decode.restart_s] * plan.decode.replicas
         self._pool_tokens = sum(
             replica.limits.num_kv_blocks * replica.limits.block_size * replica.limits.data_parallel_size
             for replica in self.replicas
@@ -156,23 +153,9 @@ class Cluster:
             attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
         self.conditions = Conditions(env, self.replicas, self.clients.lost)
         self.player = Player(env, plan.transitions, self.replicas, self.conditions)
-        self.fleet = Fleet(
-            env,
-            plan.faults,
-            self.replicas,
-            self.conditions,
-            nodes,
-            restart_s,
-            plan.spare_nodes,
-            streams,
-            record,
-        )
+        self.fleet = self._fleet(streams)
         self.health = None if plan.health is None else Health(env, plan.health, serving, record.totals)
-        self.autoscaler: Autoscaler | None = None
-        if plan.autoscaler is not None:
-            if plan.decode is not None or plan.autoscaler.max_replicas != plan.replicas:
-                raise SimError("an autoscaler needs replicas that do both, as many as it may have at most")
-            self.autoscaler = Autoscaler(env, plan.autoscaler, self.replicas, self.conditions, streams)
+        self.autoscaler = None if plan.autoscaler is None else self._autoscaler(plan.autoscaler, streams)
         self.router = Router(
             plan.router,
             serving,
@@ -183,6 +166,31 @@ class Cluster:
         )
         if self.handover is not None:
             self.handover.start(self.router)
+
+    def _fleet(self, streams: Streams) -> Fleet:
+        """The nodes of all replicas, those that decode last."""
+        plan = self.plan
+        nodes, restart_s = [plan.nodes_per_replica] * plan.replicas, [plan.faults.restart_s] * plan.replicas
+        if plan.decode is not None:
+            nodes += [plan.decode.nodes_per_replica] * plan.decode.replicas
+            restart_s += [plan.decode.restart_s] * plan.decode.replicas
+        return Fleet(
+            self.env,
+            plan.faults,
+            self.replicas,
+            self.conditions,
+            nodes,
+            restart_s,
+            plan.spare_nodes,
+            streams,
+            self.record,
+        )
+
+    def _autoscaler(self, wanted: AutoscalerPlan, streams: Streams) -> Autoscaler:
+        """What lets replicas come and go."""
+        if self.plan.decode is not None or wanted.max_replicas != self.plan.replicas:
+            raise SimError("an autoscaler needs replicas that do both, as many as it may have at most")
+        return Autoscaler(self.env, wanted, self.replicas, self.conditions, streams)
 
     def _disaggregated(self, pool: DecodePool, law: StepLaw) -> tuple[Handover, list[DecodeReplica]]:
         """The replicas that decode, and what lies between them and those that prefill."""

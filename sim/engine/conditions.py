@@ -44,7 +44,6 @@ class Conditions:
     ----------
     outages : [replica, down at, up at or None] in order of failure; `causes` : of each.
     seconds : (replica, condition, cause) -> seconds, as far as booked.
-    skipped : changes that met a replica that is not provisioned.
     """
 
     def __init__(self, env: Environment, replicas: Sequence[Replica], lost: Callable[[list[Request]], None]) -> None:
@@ -54,7 +53,6 @@ class Conditions:
         self.outages: list[list[float | int | None]] = []
         self.causes: list[str] = []
         self.seconds: dict[tuple[int, Condition, str], float] = {}
-        self.skipped = 0
         self._open: dict[int, int] = {}
         self._off: set[int] = set()
         self._off_s = [0.0] * len(replicas)
@@ -69,8 +67,7 @@ class Conditions:
         lost: list[Request] = []
         for change in changes:
             if change.replica in self._off:
-                self.skipped += 1
-                continue
+                continue  # nobody is there for it to happen to
             self._book(change.replica)
             lost += self._change(change)
         if lost:

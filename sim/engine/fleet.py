@@ -16,9 +16,10 @@ import numpy as np
 from simpy import Environment, Event, Resource
 
 from sim.engine.conditions import Conditions
-from sim.engine.plan import FaultPlan, RepairLaw
+from sim.engine.plan import FaultPlan
 from sim.engine.recorder import Recorder
 from sim.engine.replica import Replica
+from sim.faults.phases import Phases
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
 
@@ -149,7 +150,7 @@ class Fleet:
             self._conditions.apply([Transition(self._env.now, index, Action.UP, CAUSE)])
 
 
-def draw_repair_s(law: RepairLaw, rng: np.random.Generator) -> float:
+def draw_repair_s(law: Phases, rng: np.random.Generator) -> float:
     """One repair time in seconds: a phase by its share, then exponential or lognormal with the phase's mean."""
     phase = int(rng.choice(len(law.shares), p=law.shares)) if len(law.shares) > 1 else 0
     mean_s = law.means_s[phase]

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from sim.engine.tier_plan import HostPlan, RemotePlan
+from sim.faults.phases import Phases
 from sim.faults.transition import Transition
 
 if TYPE_CHECKING:
@@ -186,18 +187,6 @@ class AutoscalerPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class RepairLaw:
-    """Phase mixture of repair times: with probability `shares[i]` an exponential or lognormal of mean `means_s[i]`.
-
-    `sigma` zero means exponential phases; above zero, lognormal phases with that sigma and the same means.
-    """
-
-    shares: tuple[float, ...]
-    means_s: tuple[float, ...]
-    sigma: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class FaultPlan:
     """Node faults and what follows.
 
@@ -214,7 +203,7 @@ class FaultPlan:
 
     rate_per_s: float = 0.0
     scheduled: tuple[tuple[float, int], ...] = ()
-    repair: RepairLaw = field(default_factory=lambda: RepairLaw((1.0,), (3600.0,)))
+    repair: Phases = field(default_factory=lambda: Phases((1.0,), (3600.0,)))
     repair_crews: int | None = None
     detect_s: float = 10.0
     restart_s: float = 330.0

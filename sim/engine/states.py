@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
+from typing import TYPE_CHECKING
 
 from simpy import Environment, Event
 
@@ -42,6 +43,11 @@ class States(Batches):
     _finishes: dict[int, list[tuple[Request, int]]]
     _crossings: dict[int, list[tuple[Request, int]]]
     _cancelled: list[Request]
+
+    if TYPE_CHECKING:  # of `Replica`
+
+        def _boundary(self, event: Event) -> None: ...
+        def _withdraw_all(self, now: float) -> None: ...
 
     def _fresh(self) -> None:
         """Up, complete, at the pace of design."""
@@ -310,9 +316,3 @@ class States(Batches):
             self._planned = steps
             self._alarm = Alarm(self.env, BOUNDARY, self._boundary)  # the old one rings in vain
             self._alarm.set(max(self.env.now, self._start_s + span_seconds(steps, self._first_s, self._slope_s)))
-
-    def _boundary(self, event: Event) -> None:
-        raise NotImplementedError
-
-    def _withdraw_all(self, now: float) -> None:
-        raise NotImplementedError

@@ -11,8 +11,7 @@ from math import inf
 from sim.engine.plan import TenantLimit
 from sim.engine.request import Request
 from sim.faults.token_bucket import Bucket
-
-SECONDS_PER_MINUTE = 60.0
+from sim.units import MINUTE_S
 
 
 class _Account:
@@ -25,7 +24,7 @@ class _Account:
         self.inside = 0
         self.requests = None if limit.rate_rps == inf else Bucket(limit.rate_rps, limit.burst)
         per_min = limit.tokens_per_min
-        self.tokens = None if per_min == inf else Bucket(per_min / SECONDS_PER_MINUTE, per_min)
+        self.tokens = None if per_min == inf else Bucket(per_min / MINUTE_S, per_min)
 
 
 class TenantLimits:

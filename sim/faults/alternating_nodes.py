@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from sim.faults.outages import Outages
+from sim.faults.phases import Phases
 from sim.streams import Streams, blockwise
 from sim.units import HOUR_S, YEAR_H
 
@@ -23,14 +24,14 @@ SHORT, RESTART = "short of nodes", "restart"
 
 
 @dataclass(frozen=True, slots=True)
-class NodePool:
+class AlternatingNodes:
     """Replicas of whole nodes and spares.
 
     Attributes
     ----------
     replicas, nodes_per_replica, spares : the pool has replicas x nodes_per_replica + spares nodes.
     mtbf_h : mean time to failure of a node, exponential.
-    repair_shares, repair_means_h : phases of its hyper-exponential repair.
+    repair : law of its repair, phases of exponential times.
     restart_s : of a replica after a fault of one of its nodes, once it has all nodes again.
     load_frac : share of the capacity of all replicas that the load needs; with less than one, fewer replicas may do.
     """
@@ -39,8 +40,7 @@ class NodePool:
     nodes_per_replica: int
     spares: int
     mtbf_h: float
-    repair_shares: tuple[float, ...]
-    repair_means_h: tuple[float, ...]
+    repair: Phases
     restart_s: float
     load_frac: float = 1.0
 
@@ -104,10 +104,10 @@ class NodePool:
         return sorted(events)
 
     def _repairs(self, rng: np.random.Generator) -> Iterator[float]:
-        means_h = np.array(self.repair_means_h)
+        shares, means_h = np.array(self.repair.shares), np.array(self.repair.means_s) / HOUR_S
 
         def draw(count: int) -> np.ndarray:
-            phase = rng.choice(means_h.size, size=count, p=self.repair_shares)
+            phase = rng.choice(means_h.size, size=count, p=shares / shares.sum())
             return np.asarray(rng.standard_exponential(count) * means_h[phase], dtype=np.float64)
 
         return blockwise(draw, BLOCK)

@@ -21,7 +21,6 @@ class FaultClass:
     needs_part : whether repair waits for a part from stock.
     slow_s, pace : first the replica runs on for `slow_s`, its steps `pace` times as long; then comes what follows.
     hidden : how long the fault stays unnoticed while the replica serves wrong tokens; None where it shows.
-    gpu_only : whether one GPU is concerned: elastic expert parallelism then loses one rank, not those of the node.
     """
 
     name: str
@@ -33,7 +32,6 @@ class FaultClass:
     slow_s: Phases | None = None
     pace: float = 1.0
     hidden: Phases | None = None
-    gpu_only: bool = False
 
     @property
     def leaves(self) -> bool:

@@ -9,6 +9,7 @@ from sim.faults.operation import Operation
 from sim.faults.phases import Phases, exponential
 
 NEVER = float("inf")
+AT_ONCE = exponential(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Spares:
     fail: bool = True
     start_s: float = 0.0
     rent_success: float = 0.0
-    rent_delay_s: float = 900.0
+    rent_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Shop:
     part_lead_s: float = 0.0
     requalify_s: float = 0.0
     bad_repair: float = 0.0
-    refail: Phases = field(default_factory=lambda: exponential(0.4 * 86_400.0))
+    refail: Phases = AT_ONCE
     lemon_faults: int = 0
     lemon_window_s: float = 0.0
     replace_s: float = 0.0
@@ -72,7 +73,7 @@ class Common:
     shock_per_s: float = 0.0
     shock_nodes: int = 4
     site_per_s: float = 0.0
-    site: Phases = field(default_factory=lambda: exponential(3.0 * 3600.0))
+    site: Phases = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)

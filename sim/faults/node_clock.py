@@ -7,15 +7,14 @@ from math import exp, gamma, inf, log
 
 import numpy as np
 
-from sim.streams import Streams
+from sim.streams import Streams, blockwise
 
 BLOCK = 64
 
 
 def uniforms(rng: np.random.Generator) -> Iterator[float]:
-    """Endless draws in [0, 1)."""
-    while True:
-        yield from rng.random(BLOCK).tolist()
+    """Endless draws in [0, 1), in blocks that suit the few draws of a node's life."""
+    return blockwise(rng.random, BLOCK)
 
 
 def exponential_s(draw: float, rate_per_s: float) -> float:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sim.faults.token_bucket import Bucket
-
-SECONDS_PER_MINUTE: Final = 60.0
+from sim.units import MINUTE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def refused(
         ("output tokens", limits.output_tokens_per_min),
     )
     buckets = [
-        (name, index, Bucket(rate / SECONDS_PER_MINUTE, max(1.0, rate * limits.burst_min)))
+        (name, index, Bucket(rate / MINUTE_S, max(1.0, rate * limits.burst_min)))
         for index, (name, rate) in enumerate(rates)
         if rate is not None
     ]

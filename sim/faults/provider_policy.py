@@ -11,9 +11,8 @@ from scipy.special import gammaincinv
 
 from sim.faults.outages import Outages
 from sim.streams import Streams
-from sim.units import YEAR_H
+from sim.units import DAY_H, YEAR_H
 
-HOURS_PER_DAY: Final = 24.0
 RETIREMENT_WARM_UP_H: Final = (
     20 * YEAR_H
 )  # several lives, so that the age of the model at time zero is that of any moment
@@ -68,7 +67,7 @@ class Loss:
     @property
     def outage_h(self) -> float:
         """min(duration, migration - notice), at least 0."""
-        return max(0.0, min(self.duration_days, self.migration_days - self.notice_days)) * HOURS_PER_DAY
+        return max(0.0, min(self.duration_days, self.migration_days - self.notice_days)) * DAY_H
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Retirement:
         at_h = -RETIREMENT_WARM_UP_H
         found: list[float] = []
         while True:
-            at_h += float(rng.lognormal(log(self.median_days), self.sigma)) * HOURS_PER_DAY
+            at_h += float(rng.lognormal(log(self.median_days), self.sigma)) * DAY_H
             if at_h >= horizon_h:
                 return found
             if at_h >= 0.0:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.errors import TraceError
-from sim.faults.trace_formats import HOURS_PER_DAY, Episode, read_episodes
+from sim.faults.trace_formats import Episode, read_episodes
+from sim.units import DAY_H
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -45,7 +46,7 @@ class FaultTrace:
     @property
     def node_days(self) -> float:
         """Exposure: nodes times days."""
-        return self.nodes * self.length_h / HOURS_PER_DAY
+        return self.nodes * self.length_h / DAY_H
 
     @property
     def node_codes(self) -> Ints:
@@ -127,8 +128,8 @@ def read_fault_trace(
     begin_h, stop_h = first_h if from_h is None else from_h, last_h if to_h is None else to_h
     if not (begin_h <= first_h and late_h <= stop_h and begin_h < stop_h):
         raise TraceError(
-            f"{path}: has faults that start on days {first_h / HOURS_PER_DAY:g} to {late_h / HOURS_PER_DAY:g}, outside "
-            f"a record of days {begin_h / HOURS_PER_DAY:g} to {stop_h / HOURS_PER_DAY:g}"
+            f"{path}: has faults that start on days {first_h / DAY_H:g} to {late_h / DAY_H:g}, outside "
+            f"a record of days {begin_h / DAY_H:g} to {stop_h / DAY_H:g}"
         )
     closed = (item if isfinite(item.end_h) else replace(item, end_h=stop_h) for item in found)
     ordered = tuple(sorted(closed, key=lambda item: (item.start_h, item.end_h)))

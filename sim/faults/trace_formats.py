@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import TraceError, shorten
+from sim.units import DAY_H
 
-HOURS_PER_DAY: Final = 24.0
 CSV_COLUMNS: Final = ("t_start_h", "t_end_h", "node_id", "class", "domain")
 EVENT_KEYS: Final = ("node_id", "event_time", "event_type", "fault_type")
 START, END = "fault_start", "fault_end"
@@ -116,7 +116,7 @@ def _from_events(path: Path, text: str) -> list[Episode]:
 
 def _take(event: dict[str, Any], running: dict[tuple[str, str], deque[int]], episodes: list[Episode]) -> None:
     """Open or close an episode; an end closes the oldest open one of its node and fault type."""
-    at_h = _number(event["event_time"], "event_time") * HOURS_PER_DAY
+    at_h = _number(event["event_time"], "event_time") * DAY_H
     node, kind = str(event["node_id"]), event["fault_type"]
     name = str(kind.get("Class", "")) if isinstance(kind, dict) else str(kind)
     key = (node, json.dumps(kind, sort_keys=True))

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from sim.faults.trace import DownTable, FaultTrace, Floats, Ints, down_table
+from sim.units import DAY_H
 
-HOURS_PER_DAY: Final = 24.0
 REPAIR_QUANTILES: Final = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 RETURN_DAYS: Final = (1.0, 7.0, 30.0)
 MERGE_DAYS: Final = (0.0, 1.0, 7.0, 30.0)
@@ -103,7 +103,7 @@ def summarise(trace: FaultTrace) -> FaultSummary:
     return FaultSummary(
         episodes=len(trace.episodes),
         nodes=trace.nodes,
-        days=trace.length_h / HOURS_PER_DAY,
+        days=trace.length_h / DAY_H,
         per_1000_node_days=_per_1000(trace, len(trace.episodes)),
         repair_mean_h=float(repair_h.mean()),
         repair_quantiles_h=tuple(np.quantile(repair_h, REPAIR_QUANTILES).tolist()),
@@ -159,7 +159,7 @@ def _by_node(trace: FaultTrace) -> list[list[tuple[float, float]]]:
 def _returns(trace: FaultTrace, days: float) -> tuple[float, float]:
     """Share of returns with a new fault of that node within `days`, and 1 - exp(-rate * days) of equal nodes."""
     soon = sum(
-        after - end <= days * HOURS_PER_DAY
+        after - end <= days * DAY_H
         for episodes in _by_node(trace)
         for (_, end), (after, _) in itertools.pairwise(episodes)
     )
@@ -186,7 +186,7 @@ def _merged(trace: FaultTrace, gap_days: float) -> Merged:
     for code, episodes in enumerate(_by_node(trace)):
         until = -np.inf
         for start, end in episodes:
-            counts[code] += start - until > gap_days * HOURS_PER_DAY
+            counts[code] += start - until > gap_days * DAY_H
             until = max(until, end)
     return Merged(gap_days, _per_1000(trace, int(counts.sum())), gamma_shape(counts))
 

@@ -14,7 +14,7 @@ from sim.report.measure_text import measure_text
 from sim.report.refit_text import refit_text
 from sim.scenario.scenario import Scenario
 from sim.study.calibrate.bench.read import read_bench
-from sim.study.calibrate.calibrate import calibrate, write_rows
+from sim.study.calibrate.calibrate import calibrate, write_rows, write_uncertainty
 from sim.study.calibrate.measure.measure import measure
 from sim.study.calibrate.refit import refit
 from sim.study.files import write_text
@@ -32,11 +32,14 @@ def calibrate_bench(scenario: Scenario, files: Sequence[Path], out: Path, worker
     return refit_text(found, out), {"out": str(out), **found.as_dict()}
 
 
-def calibrate_points(points: Path, out: Path, workers: int) -> Said:
-    """Fit every engine of a file of points."""
+def calibrate_points(points: Path, out: Path, workers: int, uncertainty: Path | None = None) -> Said:
+    """Fit every engine of a file of points; with `uncertainty`, also write there what the points leave open."""
     with progress_bar("calibrate") as progress:
         found = calibrate(points, workers=workers, progress=progress)
-    write_rows(out, found, f"sim calibrate on {points.name}", _month())
+    source = f"sim calibrate on {points.name}"
+    write_rows(out, found, source, _month())
+    if uncertainty is not None:
+        write_uncertainty(uncertainty, points, found, source, _month(), workers=workers)
     return calibrate_text(found, out), {"out": str(out), "constants": [asdict(constant) for constant in found]}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sim.catalog.tables import number
-from sim.engine.plan import FaultPlan, RepairLaw
+from sim.engine.plan import FaultPlan
 from sim.errors import ScenarioError
+from sim.faults.phases import Phases
 from sim.scenario.scenario import Scenario
 from sim.simulation.memory import Planned
 from sim.units import DAY_S, GB, HOUR_S
@@ -49,11 +50,11 @@ def node_faults_per_1000_node_days(scenario: Scenario) -> float:
     return number(TABLE, "node_faults", "rate_per_1000_node_days") if chosen is None else chosen
 
 
-def repair_law(preset: str) -> RepairLaw:
+def repair_law(preset: str) -> Phases:
     """Mixture of exponential repair times: `managed` has mean 2.2 h, `urgent` 30.075 h, `trace` 132.9 h."""
     name = f"repair_{preset}"
     phases = range(1, int(number(TABLE, name, "phases")) + 1)
-    return RepairLaw(
+    return Phases(
         shares=tuple(number(TABLE, name, f"share_{phase}") for phase in phases),
         means_s=tuple(number(TABLE, name, f"mean_h_{phase}") * HOUR_S for phase in phases),
     )

@@ -13,12 +13,11 @@ from sim.faults.provider_incidents import IncidentLaw
 from sim.faults.provider_limits import RateLimits
 from sim.faults.provider_policy import AccessRisk, JeffreysRate, Loss, Retirement
 from sim.faults.shared_shock import SharedShock
-from sim.units import DAY_S, HOUR_S
+from sim.units import DAY_H
 
 TABLE: Final = "providers"
 SERVICES: Final = ("openai-api", "anthropic-api", "chatgpt", "claude-ai")
 TIER: Final = "tier/"
-HOURS_PER_DAY: Final = DAY_S / HOUR_S
 WEEKEND_DAYS, WEEKDAYS = 2.0, 5.0
 Case = Literal["none", "low", "base", "high", "drawn"]
 CASES: Final[tuple[str, ...]] = get_args(Case)
@@ -90,14 +89,14 @@ def incidents(service: str) -> IncidentLaw:
     give the number of incidents with one (an outage touches one day, and a further one for each 24 h), its minutes how
     much of their duration they cover, its major minutes how many of them are total.
     """
-    gap_h = number(TABLE, service, "incident_gap_mean_days") * HOURS_PER_DAY
+    gap_h = number(TABLE, service, "incident_gap_mean_days") * DAY_H
     law = (number(TABLE, service, "incident_duration_ln_mu"), number(TABLE, service, "incident_duration_ln_sigma"))
     cv = number(TABLE, service, "incident_gap_cv")
     raw = IncidentLaw(gap_h, cv, *law).incident_time_frac
     any_frac = 1.0 - number(TABLE, service, "availability_any_outage_frac")
     major_frac = 1.0 - number(TABLE, service, "availability_major_frac")
     days_frac = number(TABLE, service, "outage_day_frac")
-    visible = (days_frac - any_frac) * gap_h / HOURS_PER_DAY
+    visible = (days_frac - any_frac) * gap_h / DAY_H
     coverage = any_frac / (raw * visible)
     major = visible * major_frac / any_frac
     weekend = number(TABLE, service, "weekend_incident_frac")

@@ -9,7 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from sim.catalog.tables import number
-from sim.faults.alternating_nodes import NodePool
+from sim.faults.alternating_nodes import AlternatingNodes
+from sim.simulation.faults import repair_law
 from sim.stats.estimate import Estimate
 from sim.study.provider_catalog import TABLE, Circumstances, provider, risk
 from sim.study.service_paths import Comparison, FailoverPath, compare_paths, node_path, provider_path
@@ -73,18 +74,14 @@ def compare_losses(
     return list(zip(CASES, spread(_simulate, tasks, workers=workers, progress=progress), strict=True))
 
 
-def pool(replicas: int, spares: int, repair: str) -> NodePool:
+def pool(replicas: int, spares: int, repair: str) -> AlternatingNodes:
     """The own cluster with the catalog's rate of faults, repair law and restart."""
-    law = f"repair_{repair}"
-    phases = range(1, round(number("reliability", law, "phases")) + 1)
-    shares = [number("reliability", law, f"share_{phase}") for phase in phases]
-    return NodePool(
+    return AlternatingNodes(
         replicas,
         NODES_PER_REPLICA,
         spares,
         mtbf_h=1000.0 / number("reliability", "node_faults", "rate_per_1000_node_days") * DAY_S / HOUR_S,
-        repair_shares=tuple(share / sum(shares) for share in shares),
-        repair_means_h=tuple(number("reliability", law, f"mean_h_{phase}") for phase in phases),
+        repair=repair_law(repair),
         restart_s=number("reliability", "restart", "observed_total_s"),
     )
 

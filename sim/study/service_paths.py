@@ -12,7 +12,7 @@ from math import exp, inf, isfinite, log, nan
 from typing import Final
 
 from sim.errors import ScenarioError
-from sim.faults.alternating_nodes import NodePool
+from sim.faults.alternating_nodes import AlternatingNodes
 from sim.faults.outages import Outages, Profile, failover, profile
 from sim.faults.provider import Provider
 from sim.faults.provider_policy import AccessRisk
@@ -94,7 +94,7 @@ class Comparison:
     against_first: tuple[Estimate | None, ...]
 
 
-def node_path(name: str, pool: NodePool, risks: Sequence[AccessRisk] = ()) -> ServicePath:
+def node_path(name: str, pool: AlternatingNodes, risks: Sequence[AccessRisk] = ()) -> ServicePath:
     """An own cluster of independent nodes, of which all share random numbers whatever their size.
 
     Parameters
@@ -192,7 +192,7 @@ def _failover_theory(pair: FailoverPath, theory: dict[str, PathTheory | None]) -
     return failover_availability(first.clear, second.clear, undetected), None
 
 
-def _pool_theory(pool: NodePool, risks: Sequence[AccessRisk]) -> PathTheory | None:
+def _pool_theory(pool: AlternatingNodes, risks: Sequence[AccessRisk]) -> PathTheory | None:
     """Nodes by the binomial law, restarts to first order.
 
     Each fault of a node in service while all replicas are up starts an outage: a restart at once where a spare is up,
@@ -201,7 +201,7 @@ def _pool_theory(pool: NodePool, risks: Sequence[AccessRisk]) -> PathTheory | No
     if pool.load_frac < 1.0 and pool.replicas > 1:
         return None  # fewer replicas than all may do
     restart_h = pool.restart_s / HOUR_S
-    repair = HyperExponential(pool.repair_shares, pool.repair_means_h)
+    repair = HyperExponential(pool.repair.shares, tuple(mean_s / HOUR_S for mean_s in pool.repair.means_s))
     enough = k_of_n(pool.needed, pool.nodes, unit_availability(pool.mtbf_h, repair.mean))
     starts_per_h = pool.needed / pool.mtbf_h * enough
     clear = enough - starts_per_h * restart_h

@@ -9,8 +9,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from sim.errors import ScenarioError
-from sim.faults.alternating_nodes import NodePool
+from sim.faults.alternating_nodes import AlternatingNodes
 from sim.faults.outages import Outages, failover, profile
+from sim.faults.phases import Phases
 from sim.faults.provider import Provider
 from sim.faults.provider_incidents import IncidentLaw
 from sim.oracle.failover import any_up_frac, cycle_availability, detection_unavailability
@@ -19,6 +20,7 @@ from sim.streams import Streams
 from sim.study.provider_catalog import Circumstances, provider
 from sim.study.provider_loss import compare_losses, loss_frame
 from sim.study.service_paths import Comparison, FailoverPath, compare_paths, node_path, provider_path
+from sim.units import HOUR_S
 
 Z = 4.5
 YEAR_H = 8760.0
@@ -88,8 +90,12 @@ def test_variance_of_gaps_is_that_asked_for() -> None:
     assert expm1(1.165**2) > 1.0
 
 
-def pool(replicas: int, spares: int, mtbf_h: float = 4800.0, restart_s: float = 348.0) -> NodePool:
-    return NodePool(replicas, 2, spares, mtbf_h, (0.3, 0.5, 0.2), (0.25, 12.0, 120.0), restart_s)
+def repair(shares: tuple[float, ...], means_h: tuple[float, ...]) -> Phases:
+    return Phases(shares, tuple(mean_h * HOUR_S for mean_h in means_h))
+
+
+def pool(replicas: int, spares: int, mtbf_h: float = 4800.0, restart_s: float = 348.0) -> AlternatingNodes:
+    return AlternatingNodes(replicas, 2, spares, mtbf_h, repair((0.3, 0.5, 0.2), (0.25, 12.0, 120.0)), restart_s)
 
 
 def fast_api() -> Provider:
@@ -99,7 +105,7 @@ def fast_api() -> Provider:
 PAIRS = (FailoverPath("own > api", "own", "api", 300.0), FailoverPath("api > own", "api", "own", 300.0))
 
 
-def compared(own: NodePool, replications: int, years: int, seed: int = 21) -> Comparison:
+def compared(own: AlternatingNodes, replications: int, years: int, seed: int = 21) -> Comparison:
     return compare_paths(
         [node_path("own", own), provider_path("api", fast_api())],
         PAIRS,
@@ -146,8 +152,8 @@ def test_a_shared_cause_breaks_the_closed_form() -> None:
 
 def test_restarts_take_what_is_left() -> None:
     """One replica of one node with a spare: only restarts, but for double faults; two replicas lose half each time."""
-    one = NodePool(1, 1, 1, 4800.0, (1.0,), (1e-6,), 348.0)
-    two = NodePool(2, 1, 1, 4800.0, (1.0,), (1e-6,), 348.0)
+    one = AlternatingNodes(1, 1, 1, 4800.0, repair((1.0,), (1e-6,)), 348.0)
+    two = AlternatingNodes(2, 1, 1, 4800.0, repair((1.0,), (1e-6,)), 348.0)
     for own, rate in ((one, 1.0), (two, 2.0)):
         lost, served = [], []
         for index in range(30):
@@ -160,9 +166,9 @@ def test_restarts_take_what_is_left() -> None:
 
 def test_spare_capacity_hides_the_loss_of_a_replica() -> None:
     """Two replicas at half load lose nothing while one of them is up."""
-    own = NodePool(2, 2, 0, 4800.0, (1.0,), (30.0,), 0.0, load_frac=0.5)
+    own = AlternatingNodes(2, 2, 0, 4800.0, repair((1.0,), (30.0,)), 0.0, load_frac=0.5)
     assert [own.failing(count) for count in (2, 1, 0)] == [0.0, 0.0, 1.0]
-    full = NodePool(2, 2, 0, 4800.0, (1.0,), (30.0,), 0.0)
+    full = AlternatingNodes(2, 2, 0, 4800.0, repair((1.0,), (30.0,)), 0.0)
     assert [full.failing(count) for count in (2, 1, 0)] == [0.0, 0.5, 1.0]
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, FaultPlan, RepairLaw
+from sim.engine.plan import ClientPolicy, FaultPlan
+from sim.faults.phases import Phases
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
 from tests.engine_cases import Case, cases
@@ -82,7 +83,7 @@ def test_a_seed_fixes_the_run(case: Case) -> None:
 @settings(max_examples=60)
 def test_a_fault_rate_of_zero_is_no_faults(case: Case) -> None:
     """A fault plan that never fires changes nothing, whatever else it says."""
-    idle = FaultPlan(rate_per_s=0.0, repair=RepairLaw((1.0,), (7.0,)), repair_crews=1, detect_s=0.0, restart_s=1.0)
+    idle = FaultPlan(rate_per_s=0.0, repair=Phases((1.0,), (7.0,)), repair_crews=1, detect_s=0.0, restart_s=1.0)
     assert_identical(run(case), run(replace(case, plan=replace(case.plan, faults=idle))))
 
 

@@ -57,6 +57,7 @@ def plans(draw: st.DrawFn) -> FleetPlan:
             fail=draw(st.booleans()),
             start_s=draw(st.sampled_from((0.0, 600.0))),
             rent_success=draw(st.sampled_from((0.0, 0.5))),
+            rent_delay_s=900.0,
         ),
         shop=Shop(
             crews=draw(st.sampled_from((None, 1))),
@@ -64,11 +65,14 @@ def plans(draw: st.DrawFn) -> FleetPlan:
             part_lead_s=5 * DAY_S,
             requalify_s=600.0,
             bad_repair=draw(st.sampled_from((0.0, 0.22))),
+            refail=exponential(0.4 * DAY_S),
             lemon_faults=draw(st.sampled_from((0, 3))),
             lemon_window_s=60 * DAY_S,
             replace_s=10 * DAY_S,
         ),
-        common=Common(2, draw(st.sampled_from((0.0, 1e-6))), 2, draw(st.sampled_from((0.0, 1e-7)))),
+        common=Common(
+            2, draw(st.sampled_from((0.0, 1e-6))), 2, draw(st.sampled_from((0.0, 1e-7))), exponential(3 * HOUR_S)
+        ),
         elastic=draw(st.sampled_from((None, Elastic(RANKS, 2, 11.0, 8.0, 0.03)))),
         operations=draw(st.sampled_from(((), operations))),
         frailty_shape=2.7,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
 from sim.engine.pools import DecodePool, TransferPlan
+from sim.faults.phases import Phases
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
 from tests.unit.test_engine_semantics import OneSecond, latencies, limits
@@ -52,7 +53,7 @@ def run(
 
 def one_fault(at_s: float, node: int) -> FaultPlan:
     """One fault of one node; detection takes a second, a restart two (three on the decode side), a repair ages."""
-    return FaultPlan(scheduled=((at_s, node),), repair=RepairLaw((1.0,), (1e6,)), detect_s=1.0, restart_s=2.0)
+    return FaultPlan(scheduled=((at_s, node),), repair=Phases((1.0,), (1e6,)), detect_s=1.0, restart_s=2.0)
 
 
 def test_first_and_second_token_of_one_request() -> None:

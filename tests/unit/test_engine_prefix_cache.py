@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
+from sim.faults.phases import Phases
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -144,7 +145,7 @@ def test_a_preempted_request_finds_its_own_blocks() -> None:
 
 def fault(at_s: float) -> dict[str, object]:
     return {
-        "faults": FaultPlan(scheduled=((at_s, 0),), repair=RepairLaw((1.0,), (1.0,)), detect_s=1.0, restart_s=5.0),
+        "faults": FaultPlan(scheduled=((at_s, 0),), repair=Phases((1.0,), (1.0,)), detect_s=1.0, restart_s=5.0),
         "spare_nodes": 1,
         "client": ClientPolicy(max_retries=20, retry_backoff_s=1.0, retry_backoff_factor=1.0),
     }

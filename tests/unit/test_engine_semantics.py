@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RepairLaw, ServiceLevel
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, ServiceLevel
 from sim.errors import SimError
+from sim.faults.phases import Phases
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -203,7 +204,7 @@ def test_timeout_then_retry_succeeds() -> None:
 
 
 def fault_plan(**changes: object) -> FaultPlan:
-    base = {"scheduled": ((10.5, 0),), "detect_s": 2.0, "restart_s": 5.0, "repair": RepairLaw((1.0,), (50.0,))}
+    base = {"scheduled": ((10.5, 0),), "detect_s": 2.0, "restart_s": 5.0, "repair": Phases((1.0,), (50.0,))}
     return FaultPlan(**{**base, **changes})  # type: ignore[arg-type]
 
 
@@ -247,7 +248,7 @@ def test_zero_fault_rate_is_bit_for_bit_the_run_without_faults() -> None:
     """An inactive fault plan changes nothing at all."""
     requests = [(0.37 * i, 10 + i, 5 + i) for i in range(30)]
     plain = run(requests)
-    zero = run(requests, faults=FaultPlan(rate_per_s=0.0, repair=RepairLaw((1.0,), (7.0,))), spare_nodes=2)
+    zero = run(requests, faults=FaultPlan(rate_per_s=0.0, repair=Phases((1.0,), (7.0,))), spare_nodes=2)
 
     assert plain.record.rows == zero.record.rows
     assert plain.record.totals == zero.record.totals

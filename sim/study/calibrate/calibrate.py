@@ -13,6 +13,8 @@ from sim.simulation.roles import roles_of
 from sim.steptime.draft_layer import draft_problem
 from sim.study.calibrate.constants import CONSTANTS
 from sim.study.calibrate.fit import FittedConstant, Point, fit_engine
+from sim.study.calibrate.posterior import posteriors, sensitivity
+from sim.study.calibrate.posterior import rows_text as uncertainty_text
 from sim.study.files import write_text
 from sim.study.validate.point import MeasuredPoint, read_points
 from sim.study.validate.system import NotModelledError, System, system_of
@@ -29,14 +31,7 @@ def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None)
     ------
     ScenarioError : the file cannot be read, or none of its points can be simulated.
     """
-    points: list[Point] = []
-    for point in read_points(path):
-        try:
-            system = system_of(point)
-        except NotModelledError:
-            continue
-        if _fit_for(point, system):
-            points.append((point, system))
+    points = fitted_points(path)
     engines = sorted({system.family[2] for _, system in points})
     if not engines:
         raise ScenarioError("has no point that can be simulated", file=str(path))
@@ -46,6 +41,36 @@ def calibrate(path: Path, *, workers: int = 0, progress: Progress | None = None)
             progress(done / len(engines))
         found += fit_engine(engine, points, workers=workers)
     return found
+
+
+def fitted_points(path: Path) -> list[Point]:
+    """Points of a file that constants may be fitted on."""
+    points: list[Point] = []
+    for point in read_points(path):
+        try:
+            system = system_of(point)
+        except NotModelledError:
+            continue
+        if _fit_for(point, system):
+            points.append((point, system))
+    return points
+
+
+def write_uncertainty(
+    path: Path, points: Path, found: Sequence[FittedConstant], source: str, date: str, *, workers: int = 0
+) -> None:
+    """Write what the points leave open of the fitted constants, as rows of the table that model draws read.
+
+    Raises
+    ------
+    RunDirectoryError : it cannot be written.
+    """
+    known = fitted_points(points)
+    engines: dict[str, dict[str, float]] = {constant.engine: {} for constant in found}
+    for constant in found:
+        engines[constant.engine][constant.name] = constant.value
+    laws = posteriors([(name, sensitivity(name, values, known, workers=workers)) for name, values in engines.items()])
+    write_text(path, uncertainty_text(laws, source, date))
 
 
 def _fit_for(point: MeasuredPoint, system: System) -> bool:

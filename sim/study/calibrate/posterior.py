@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.catalog.tables import HEADER
+from sim.simulation.model_draw import DECODE, PREFILL
 from sim.steptime.kernel_draw import Z80, KernelDraw, families
 from sim.study.calibrate.constants import CONSTANTS, Fitted
 from sim.study.calibrate.fit import BELIEF, CLIP, SOFT_FROM, WEIGHTS, Point, thinned
@@ -35,8 +36,6 @@ STEP = 0.3  # of what is believed beforehand: size of a change for a derivative
 GRID = tuple(round(0.02 * index, 2) for index in range(26))
 WIDE = (*GRID, 0.6, 0.7, 0.8, 1.0)
 WANTED = 0.8
-DECODE = ("host_overhead_ms", "sequence_overhead_us", "decode_time_factor", "expert_decode_time_factor")
-PREFILL = ("prefill_overhead_ms", "prefill_time_factor", "expert_prefill_time_factor")
 RESIDUALS = ("decode_residual_frac", "prefill_residual_frac", "first_token_residual_frac")
 Floats = npt.NDArray[np.float64]
 Task = tuple[Point, dict[str, float], str]

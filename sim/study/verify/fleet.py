@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClusterPlan, EngineLimits, FaultPlan, RepairLaw
+from sim.engine.plan import ClusterPlan, EngineLimits, FaultPlan
+from sim.faults.phases import Phases
 from sim.streams import Streams
 from sim.study.verify.law import AffineLaw
 from sim.study.workers import Progress
@@ -58,7 +59,7 @@ class NodeFleet:
         """
         faults = FaultPlan(
             rate_per_s=1.0 / self.mtbf_s,
-            repair=RepairLaw((1.0,), (self.mttr_s,), self.sigma),
+            repair=Phases((1.0,), (self.mttr_s,), self.sigma),
             repair_crews=self.crews,
             detect_s=self.detect_s,
             restart_s=self.restart_s,
