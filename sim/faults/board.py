@@ -41,6 +41,12 @@ class Board:
         if self.transitions is not None:
             self.transitions.append(Transition(self._agenda.now_s, replica, action, cause, value, ranks))
 
+    def pause(self, replica: int, cause: str, seconds: float) -> None:
+        """A replica that serves rests for so long: what it could do from now on is lost meanwhile."""
+        self.tell(replica, Action.PAUSE, cause, seconds)
+        self._tally.pause_s[cause] += seconds
+        self._tally.capacity_s -= seconds * self._share[replica]
+
     def move(self, replica: int, state: State, cause: str = "", share: float = 1.0) -> None:
         """A replica is in another state from now on.
 

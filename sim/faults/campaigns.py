@@ -79,9 +79,7 @@ class Campaigns:
             return
         self._tally.planned[operation.name] += 1
         if operation.strategy is Strategy.IN_PLACE:
-            board.tell(replica, Action.PAUSE, operation.name, operation.pause_s)
-            self._tally.pause_s[operation.name] += operation.pause_s
-            self._tally.capacity_s -= operation.pause_s
+            board.pause(replica, operation.name, operation.pause_s)
             agenda.at(operation.opens(agenda.now_s + operation.pause_s), self._turn, operation, replica + 1)
             return
         self._following[replica] = operation

@@ -9,7 +9,7 @@ from sim.faults.board import Board
 from sim.faults.fault_class import FaultClass
 from sim.faults.fleet_plan import Elastic, FleetPlan
 from sim.faults.node_pool import NodePool
-from sim.faults.tally import State, Tally
+from sim.faults.tally import State
 from sim.faults.transition import Action
 
 
@@ -21,15 +21,12 @@ class Shrinking:
     loads its weights for as long as a restart takes, while the others serve.
     """
 
-    def __init__(
-        self, plan: FleetPlan, elastic: Elastic, agenda: Agenda, board: Board, pool: NodePool, tally: Tally
-    ) -> None:
+    def __init__(self, plan: FleetPlan, elastic: Elastic, agenda: Agenda, board: Board, pool: NodePool) -> None:
         self._plan = plan
         self._elastic = elastic
         self._agenda = agenda
         self._board = board
         self._pool = pool
-        self._tally = tally
         self._lost: list[set[int]] = [set() for _ in plan.nodes]
         self._turn = [[0] * nodes for nodes in plan.nodes]  # of each place: what it waited for before is void
         self._waiting: deque[tuple[int, str]] = deque()
@@ -55,9 +52,9 @@ class Shrinking:
             self._turn[replica][slot] += 1
         if gone:
             lost.update(gone)
-            self._pause(replica, kind.name, self._elastic.pause_fail_s)
-            self._board.tell(replica, Action.SHRINK, kind.name, ranks=gone)
             self._serve(replica, kind.name)
+            self._board.pause(replica, kind.name, self._elastic.pause_fail_s)
+            self._board.tell(replica, Action.SHRINK, kind.name, ranks=gone)
         if kind.leaves:
             if not self._fill(replica, kind.name):
                 self._waiting.append((replica, kind.name))
@@ -94,15 +91,10 @@ class Shrinking:
         ranks = tuple(rank for rank in ranks if rank in self._lost[replica])
         if self._turn[replica][slot] != turn or not ranks:
             return
-        self._pause(replica, cause, self._elastic.pause_rejoin_s)
-        self._board.tell(replica, Action.GROW, cause, ranks=ranks)
         self._lost[replica].difference_update(ranks)
         self._serve(replica, cause)
-
-    def _pause(self, replica: int, cause: str, seconds: float) -> None:
-        self._board.tell(replica, Action.PAUSE, cause, seconds)
-        self._tally.pause_s[cause] += seconds
-        self._tally.capacity_s -= seconds
+        self._board.pause(replica, cause, self._elastic.pause_rejoin_s)
+        self._board.tell(replica, Action.GROW, cause, ranks=ranks)
 
     def _serve(self, replica: int, cause: str) -> None:
         lost, total = len(self._lost[replica]), self._plan.nodes[replica] * self._elastic.ranks_per_node

@@ -74,9 +74,7 @@ class Timeline:
         self._site_down = False
         self._campaigns = Campaigns(plan, self._agenda, self._board, self.tally, self._stop, self._recovery.__getitem__)
         self._shrinking = (
-            None
-            if plan.elastic is None
-            else Shrinking(plan, plan.elastic, self._agenda, self._board, self._pool, self.tally)
+            None if plan.elastic is None else Shrinking(plan, plan.elastic, self._agenda, self._board, self._pool)
         )
 
     @property
@@ -144,7 +142,7 @@ class Timeline:
             if kind.slow_s is not None:
                 slow_s = kind.slow_s.draw(draws)
                 tally.slow_s[kind.name] += slow_s
-                self._board.tell(home, Action.PACE, kind.name, kind.pace)
+                self._board.tell(home, Action.PACE, kind.name, kind.pace * self._usual_pace)
                 agenda.at(agenda.now_s + slow_s, self._slow_over, node, kind, pool.period(node), self._recovery[home])
                 return
             if kind.hidden is not None:

@@ -14,6 +14,7 @@ from sim.faults.operation import Operation, Strategy
 from sim.faults.phases import Phases, exponential, lognormal
 from sim.faults.timeline import Timeline
 from sim.oracle.availability import k_of_n, restart_availability, unit_availability
+from sim.oracle.episodes import elastic_capacity
 from sim.oracle.repairman import Repairman
 from sim.streams import Streams
 from sim.units import DAY_S, HOUR_S
@@ -113,11 +114,6 @@ def elastic_fleet(per_h: float, pauses_h: tuple[float, float], degraded_h: float
     return FleetPlan(nodes=(4,), recovery=recovery, node_classes=(kind,), elastic=elastic)
 
 
-def elastic_capacity(per_h: float, pauses_h: tuple[float, float], degraded_h: float) -> float:
-    """Renewal of up, pause, three quarters, pause, without faults in between."""
-    return (1 + per_h * degraded_h * 0.75) / (1 + per_h * (degraded_h + sum(pauses_h)))
-
-
 def test_elastic_capacity() -> None:
     """G13b and G13c: mean capacity with pauses and three quarters of the ranks; full restarts lose far more.
 
@@ -125,27 +121,46 @@ def test_elastic_capacity() -> None:
     they are not: 0.9950937485 at 8.3 faults in 10,000 h, 0.9770062710 at one in 100 h.
     """
     pauses, rate = (11 / 3600, 8 / 3600), 4 * 5e-3 / 24
-    assert elastic_capacity(rate, pauses, 24.0) == pytest.approx(0.9950937485, abs=1e-10)
-    assert elastic_capacity(0.01, (0.02, 0.01), 10.0) == pytest.approx(0.9770062710, abs=1e-10)
     rare = 1e-5
     found = tallies(elastic_fleet(rare, pauses, 24.0), 2e7)
-    theory = elastic_capacity(rare, pauses, 24.0)
+    theory = elastic_capacity(rare, sum(pauses), 24.0, 0.75)
     assert abs(z_score(found, lambda tally: tally.capacity_s / tally.horizon_s, theory)) < Z
     for per_h, times, degraded_h in ((rate, pauses, 24.0), (0.01, (0.02, 0.01), 10.0)):
         plan = elastic_fleet(per_h, times, degraded_h)
         found = tallies(plan, 2e3 / per_h)
         mean = float(np.mean([tally.capacity_s / tally.horizon_s for tally in found]))
-        theory = elastic_capacity(per_h, times, degraded_h)
+        theory = elastic_capacity(per_h, sum(times), degraded_h, 0.75)
         assert theory - 1.5 * (1 - theory) * per_h * degraded_h < mean < theory + 1e-4
         assert not any(tally.drops[1] for tally in found), "an elastic replica does not go down"
         whole = tallies(replace(plan, elastic=None), 2e3 / per_h)
         assert 1.0 - np.mean([tally.capacity_s / tally.horizon_s for tally in whole]) > 2.5 * (1.0 - mean)
 
 
-def test_a_common_shock() -> None:
-    """G14b: two nodes with a rack shock every 8,760 h: both up 0.9945645486 of the time, faults of their own included.
+def test_pauses_cost_capacity() -> None:
+    """Pauses of 0.4 h and 0.3 h around half an hour at three quarters: most of what a fault costs is the pauses."""
+    pauses, rate = (0.4, 0.3), 1e-3
+    found = tallies(elastic_fleet(rate, pauses, 0.5), 1e6)
+    capacity = lambda tally: tally.capacity_s / tally.horizon_s
+    assert abs(z_score(found, capacity, elastic_capacity(rate, sum(pauses), 0.5, 0.75))) < Z
+    assert abs(z_score(found, capacity, elastic_capacity(rate, 1e-9, 0.5, 0.75))) > Z
 
-    The shock takes both for repairs of their own (here of 12 h), so the law of each node is that of the sum of rates.
+
+def test_a_slow_node_is_slow_on_top_of_what_elasticity_costs() -> None:
+    """Steps take 1.3 times those of an elastic replica while a node is slow, and those again afterwards."""
+    slow = FaultClass("slow", 1.0 / DAY_S, slow_s=exponential(HOUR_S), pace=1.3)
+    plan = replace(elastic_fleet(0.0, (0.01, 0.01), 1.0), node_classes=(slow,))
+    assert plan.elastic is not None
+    line = Timeline(replace(plan, elastic=replace(plan.elastic, overhead_frac=0.1)), Streams(3), record=True)
+    line.run(20 * DAY_S)
+    paces = {round(step.value, 9) for step in line.transitions}
+    assert paces == {1.1, 1.43}
+
+
+def test_a_common_shock() -> None:
+    """Two nodes with a rack shock every 8,760 h: time with both up and with none, as the chain of three states has it.
+
+    The shock takes both for repairs of their own, unlike G14b, where the rack has one repair; with shocks of single
+    nodes at the same rate hardly ever both are down.
     """
     kind = FaultClass("fault", 1.0 / (4800.0 * HOUR_S), exponential(12.0 * HOUR_S))
     shocks = Common(rack_nodes=2, shock_per_s=1.0 / (8760.0 * HOUR_S), shock_nodes=2)
