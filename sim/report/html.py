@@ -12,6 +12,7 @@ from sim.report.footnotes import Footnotes
 from sim.report.headline import headline
 from sim.report.latency_plot import latency_svg
 from sim.report.memory_plan import cache_rows, memory_rows, seats
+from sim.report.model import MODEL_MEANING, model_rows
 from sim.report.sections import (
     FAILURES,
     POOLS,
@@ -91,6 +92,8 @@ def _content(result: Result) -> dict[str, Any]:
             item for row in cost_rows(result) for item in (row.per_output, row.per_total, row.per_year)
         ),
         "basis": BASIS,
+        "model": model_rows(result),
+        "model_meaning": MODEL_MEANING,
         "ledgers": [(option_name(option), lines) for option, lines in ledgers(result).items()],
         "plans": [_memory_plan(role) for role in roles],
         "assumed": assumed_rows(result.assumed_inputs),

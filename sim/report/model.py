@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sim.report.costs import option_name
 from sim.report.figures import metric_figure
 from sim.study.metric import Metric
 from sim.study.result import Result
@@ -47,7 +48,7 @@ def model_rows(result: Result) -> list[ModelRow]:
         for metric in result.metrics:
             if metric.metric == name and (metric.option == result.scenario.name or name.startswith("cost_")):
                 own = metric.option == result.scenario.name
-                found.append(_row(metric, words if own else f"{words}, {metric.option}"))
+                found.append(_row(metric, words if own else f"{words}, {option_name(metric.option)}"))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -10,6 +11,7 @@ import matplotlib as mpl
 import pytest
 
 from sim.report.html import html_report
+from sim.study.metric import Metric
 from tests.report_cases import FIX, TOO_FEW, made_infeasible, made_result, made_scenario
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -92,6 +94,19 @@ def test_page_holds_every_section(page: str) -> None:
     assert "44,804 attempted" in page
     assert TOO_FEW in page
     assert page.count("<svg") == 2
+
+
+def test_what_the_model_leaves_open_stands_on_the_page() -> None:
+    """A result with model draws shows both intervals of its cost and says so at the top; one without shows neither."""
+    plain = made_result()
+    name = "cost_usd_per_mtok_output"
+    drawn = [replace(m, model_low=20.0, model_high=266.0) if m.metric == name else m for m in plain.metrics]
+    drawn.append(Metric(plain.scenario.name, "model_keeps_up_frac", "fraction", 1.0))
+    found = html_report(replace(plain, metrics=tuple(drawn)))
+    assert "80 % model interval" in found
+    assert "266" in found
+    assert 'href="#model"' in found
+    assert "model interval" not in html_report(plain)
 
 
 def test_ledger_shows_its_sum(page: str) -> None:
