@@ -33,6 +33,7 @@ from sim.study.workers import Progress
 from sim.units import HOUR_S
 
 SETTLED: Final = 1.25  # times the patience of clients, and an outage has long been what it will be
+WARMUP_TAILS: Final = 8.0  # times what slow requests take; less was seen to be too little in a system of load 0.7
 LEAST_STEADY_S: Final = 300.0  # measured of a stratum, however short the scenario's own run
 SHARE_STEADY: Final = 0.25  # of the work, for the progress figure
 
@@ -159,7 +160,7 @@ def annual(
         shapes=placing.shapes,
         years=years.count,
         work={"engine_events": float(work), "cpu_s": cpu_s} | joined.jointly(steady, work),
-        notes=tuple(_notes(weights, episodes, years)),
+        notes=tuple(_notes(weights, episodes, years, steady)),
     )
 
 
@@ -330,13 +331,19 @@ def _drain_s(key: Key, found: Check, steady: Steady, ranks: Sequence[int]) -> fl
     return min(worst, 2.0)
 
 
-def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years: Years) -> list[str]:
+def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years: Years, steady: Steady) -> list[str]:
     found = []
     cut = sum(not item.clean for responses in episodes.values() for item in responses)
     if cut:
         found.append(
             f"{cut} of {sum(map(len, episodes.values()))} responses were cut: something was left of the event when the "
             "window ended, so their excess is a lower bound."
+        )
+    slow_s = steady.tail_s(whole_cluster(years.pools))
+    if steady.warmup_s < WARMUP_TAILS * slow_s:
+        found.append(
+            f"The warm-up of {steady.warmup_s:,.0f} s is short where slow requests take {slow_s:,.0f} s: events may "
+            "have met queues that had not settled. Raise run.warmup_s."
         )
     if weights.replaced_events:
         found.append(
