@@ -69,6 +69,7 @@ class Annual:
     shapes : durations and gaps of each kind.
     years : of the clock of days.
     work : engine events of all runs, and what the same runs would have cost jointly.
+    bad_by_faults : (years, replications) bad requests that faults add to each year.
     notes : what a reader must know.
     """
 
@@ -80,6 +81,7 @@ class Annual:
     shapes: Mapping[Kind, Shape]
     years: int
     work: Mapping[str, float]
+    bad_by_faults: Floats
     notes: tuple[str, ...] = ()
     manifest: Mapping[str, Any] | None = None
 
@@ -160,6 +162,7 @@ def annual(
         shapes=placing.shapes,
         years=years.count,
         work={"engine_events": float(work), "cpu_s": cpu_s} | joined.jointly(steady, work),
+        bad_by_faults=joined.bad_by_faults(),
         notes=tuple(_notes(weights, episodes, years, steady)),
     )
 
@@ -281,6 +284,13 @@ class _Joined:
             for stratum in ranked
         }
 
+    def bad_by_faults(self) -> Floats:
+        """(years, replications) bad requests beyond those of a whole cluster."""
+        bad = column("bad")
+        table = product(self.weights.years, self.values)[:, :, bad]
+        found: Floats = table - self.values[(self.whole,)][None, :, bad] * self.years.year_s
+        return found
+
     def jointly(self, steady: Steady, work: int) -> dict[str, float]:
         """What years of requests, simulated through, would cost for an interval of excess bad requests as narrow.
 
@@ -288,10 +298,7 @@ class _Joined:
         between; the latter two by the spread of the replications, over as many seconds as these have.
         """
         bad = column("bad")
-        table = (
-            product(self.weights.years, self.values)[:, :, bad]
-            - self.values[(self.whole,)][None, :, bad] * self.years.year_s
-        )
+        table = self.bad_by_faults()
         if min(table.shape) < 2:
             return {}
         estimate = crossed_interval(table)
