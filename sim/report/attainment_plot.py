@@ -49,6 +49,7 @@ def draw_attainment(figure: Any, axes: list[Any], frame: pd.DataFrame, scenario:
         _series(worst, frame[frame["metric"] == metric], index, name, missed=False)
     missed.set_yscale("log")
     missed.yaxis.set_major_formatter(lambda value, _: plain_number(value))
+    missed.yaxis.set_minor_formatter(lambda value, _: plain_number(value) if f"{value:e}"[0] in "25" else "")
     limit = PERCENT * (1.0 - scenario.slo.attainment_frac)
     missed.axhline(limit, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label="service level")
     missed.set_title("Requests outside the service level")

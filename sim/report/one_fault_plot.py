@@ -70,6 +70,7 @@ def draw_one_fault(figure: Any, axes: list[Any], frame: pd.DataFrame, scenario: 
 def _logarithmic(axis: Any, scenario: Scenario) -> None:
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter(lambda value, _: plain_number(value))
+    axis.yaxis.set_minor_formatter(lambda value, _: plain_number(value) if f"{value:e}"[0] in "25" else "")
     if scenario.slo.ttft_ms is not None:
         axis.axhline(scenario.slo.ttft_ms * MILLISECOND, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
         axis.annotate(

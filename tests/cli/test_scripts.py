@@ -85,3 +85,28 @@ def test_a_withdrawal_costs_the_api_its_days_and_no_path_with_an_own_cluster(roo
     assert lost[[name for name in lost.index if ">" in name]].max() < 40.0
     base = frame[(frame["case"] == "base rates") & (frame["metric"] == "time_clear_frac")].set_index("option")
     assert base.loc["own 1x2, 0 spare", "theory"] == pytest.approx(0.98759 - 4.0e-5, abs=2e-5)
+
+
+def test_one_fault_is_drawn_with_a_crash_worse_than_none(root: Path, tmp_path: Path) -> None:
+    """Every case has its course; a hang costs more than a crash, and a crash more than nothing."""
+    size = ["--replications", "1", "--after-s", "900"]
+    done = run(root, "one_fault", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "one_fault.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "one_fault.csv")
+    bad = frame[frame["metric"] == "bad_frac"].groupby("case")["value"].mean()
+    assert bad["no fault"] < bad["crash"] < bad["hang"] < bad["node lost"]
+
+
+@pytest.mark.long
+def test_attainment_falls_with_load_and_with_faults(root: Path, tmp_path: Path) -> None:
+    """At each load a year with faults is worse than one without."""
+    size = ["--rates", "3,5", "--replications", "2", "--years", "20", "--horizon-s", "2000"]
+    done = run(root, "attainment_under_faults", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "attainment_under_faults.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "attainment_under_faults.csv").pivot_table(
+        index="rate_rps", columns="metric", values="value"
+    )
+    assert (frame["slo_attainment_frac"] < frame["slo_attainment_without_faults_frac"]).all()
+    assert frame["slo_attainment_frac"].is_monotonic_decreasing

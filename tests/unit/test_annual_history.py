@@ -118,13 +118,13 @@ def test_shares_of_simulated_durations_add_up_to_one_event(duration_s: float) ->
     """And between the ends they keep the duration itself."""
     _, events = history(in_order(outage(0.0, 10.0), outage(1000.0, 4000.0), outage(9000.0, 9000.0)), (1,), 20_000.0)
     shape = next(iter(shapes(events).values()))
-    assert shape.durations_s[0] == 10.0
+    assert shape.durations_s[0] == 30.0
     assert shape.durations_s[-1] == 4500.0
     _, drawn = history(outage(10.0, duration_s), (1,), 1e6)
     for event in drawn:
         parts = split(shape, event)
         assert sum(weight for _, weight in parts) == pytest.approx(1.0)
-        if 10.0 <= duration_s <= 4500.0:
+        if 30.0 <= duration_s <= 4500.0:
             mean_s = sum(weight * shape.durations_s[index] for index, weight in parts)
             assert mean_s == pytest.approx(event.gaps_s[0], rel=1e-9)
 

@@ -105,3 +105,18 @@ def test_coverage_at_high_load() -> None:
     assert coverage(woodruff, queue.wait_quantile_s(0.99), 300, 0.9, *size) == pytest.approx(0.94, abs=0.05)
     assert coverage(independent, queue.mean_wait_s, 200, 0.9, *size) <= 0.25
     assert coverage(mean_of_p99, queue.wait_quantile_s(0.99), 200, 0.9, *size) <= 0.75
+
+
+def test_crossed_interval_covers_products_of_rows_and_columns() -> None:
+    """Years times responses: 95 % intervals of the grand mean cover it, and those of the rows alone do not."""
+    from sim.stats.crossed import crossed_interval
+
+    rng = np.random.default_rng(5)
+    covered = rows_alone = 0
+    trials = 1500
+    for _ in range(trials):
+        table = np.outer(rng.exponential(2.0, 100), 3.0 + rng.standard_normal(6))
+        covered += crossed_interval(table).covers(6.0)
+        rows_alone += mean_interval(table.mean(axis=1)).covers(6.0)
+    assert 0.93 < covered / trials < 0.985
+    assert rows_alone / trials < 0.8

@@ -33,6 +33,7 @@ from sim.study.workers import Progress
 from sim.units import HOUR_S
 
 SETTLED: Final = 1.25  # times the patience of clients, and an outage has long been what it will be
+WARMUP_TAILS: Final = 8.0  # times what slow requests take; less was seen to be too little in a system of load 0.7
 LEAST_STEADY_S: Final = 300.0  # measured of a stratum, however short the scenario's own run
 SHARE_STEADY: Final = 0.25  # of the work, for the progress figure
 
@@ -68,6 +69,7 @@ class Annual:
     shapes : durations and gaps of each kind.
     years : of the clock of days.
     work : engine events of all runs, and what the same runs would have cost jointly.
+    bad_by_faults : (years, replications) bad requests that faults add to each year.
     notes : what a reader must know.
     """
 
@@ -79,6 +81,7 @@ class Annual:
     shapes: Mapping[Kind, Shape]
     years: int
     work: Mapping[str, float]
+    bad_by_faults: Floats
     notes: tuple[str, ...] = ()
     manifest: Mapping[str, Any] | None = None
 
@@ -159,7 +162,8 @@ def annual(
         shapes=placing.shapes,
         years=years.count,
         work={"engine_events": float(work), "cpu_s": cpu_s} | joined.jointly(steady, work),
-        notes=tuple(_notes(weights, episodes, years)),
+        bad_by_faults=joined.bad_by_faults(),
+        notes=tuple(_notes(weights, episodes, years, steady)),
     )
 
 
@@ -280,6 +284,13 @@ class _Joined:
             for stratum in ranked
         }
 
+    def bad_by_faults(self) -> Floats:
+        """(years, replications) bad requests beyond those of a whole cluster."""
+        bad = column("bad")
+        table = product(self.weights.years, self.values)[:, :, bad]
+        found: Floats = table - self.values[(self.whole,)][None, :, bad] * self.years.year_s
+        return found
+
     def jointly(self, steady: Steady, work: int) -> dict[str, float]:
         """What years of requests, simulated through, would cost for an interval of excess bad requests as narrow.
 
@@ -287,10 +298,7 @@ class _Joined:
         between; the latter two by the spread of the replications, over as many seconds as these have.
         """
         bad = column("bad")
-        table = (
-            product(self.weights.years, self.values)[:, :, bad]
-            - self.values[(self.whole,)][None, :, bad] * self.years.year_s
-        )
+        table = self.bad_by_faults()
         if min(table.shape) < 2:
             return {}
         estimate = crossed_interval(table)
@@ -330,13 +338,19 @@ def _drain_s(key: Key, found: Check, steady: Steady, ranks: Sequence[int]) -> fl
     return min(worst, 2.0)
 
 
-def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years: Years) -> list[str]:
+def _notes(weights: Weights, episodes: Mapping[Key, tuple[Episode, ...]], years: Years, steady: Steady) -> list[str]:
     found = []
     cut = sum(not item.clean for responses in episodes.values() for item in responses)
     if cut:
         found.append(
             f"{cut} of {sum(map(len, episodes.values()))} responses were cut: something was left of the event when the "
             "window ended, so their excess is a lower bound."
+        )
+    slow_s = steady.tail_s(whole_cluster(years.pools))
+    if steady.warmup_s < WARMUP_TAILS * slow_s:
+        found.append(
+            f"The warm-up of {steady.warmup_s:,.0f} s is short where slow requests take {slow_s:,.0f} s: events may "
+            "have met queues that had not settled. Raise run.warmup_s."
         )
     if weights.replaced_events:
         found.append(

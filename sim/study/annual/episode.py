@@ -21,6 +21,7 @@ from sim.units import HOUR_S
 TAILS: Final = 3.0  # the least time watched after an event, in times that a request takes
 LAST_S: Final = 300.0  # at the end of it, over which nothing may be left of the event
 NOTHING_FRAC: Final = 0.002  # of the requests: a difference that no longer counts
+RARE_LOOKS: Final = 2  # of events that meet a cluster which has lost something
 REST_FRAC: Final = 0.02  # of what the event did, the same
 LOOKS: Final = 4  # windows tried, each twice as long after the event as the one before
 HOUR_BINS: Final = round(HOUR_S / BIN_S)
@@ -63,13 +64,15 @@ def run_episodes(
     """Episodes of every duration of every key.
 
     The time watched after an event is the larger of a few times that requests take and `drain_s` per second of outage;
-    where something may be left of the event at its end, all runs of that duration are repeated with twice the time.
+    where something may be left of the event at its end, all runs of that duration are repeated with twice the time;
+    once at most where it met a cluster that had lost something, which is rare.
     """
     at_s = steady.warmup_s + BIN_S  # counters at the edge of a bin belong to the bin that ends there
     open_: dict[tuple[Key, float], float] = {}
     for key in keys:
         for duration_s in shapes[key.kind].durations_s:
-            least_s = max(LAST_S, TAILS * steady.tail_s(key.entry))
+            tails = TAILS if _alone(key) else 1.0
+            least_s = max(LAST_S, tails * steady.tail_s(key.entry))
             open_[key, duration_s] = _bins(max(least_s, LAST_S + drain_s.get(key, 0.0) * duration_s))
     done: dict[tuple[Key, float], Episode] = {}
     for look in range(LOOKS):
@@ -92,13 +95,18 @@ def run_episodes(
             mine = counts[index * steady.replications : (index + 1) * steady.replications]
             window_s = open_[key, duration_s]
             found = _episode(key, duration_s, runs[key, duration_s][0], window_s, mine, steady)
-            if not found.settled and look + 1 < LOOKS:
+            if not found.settled and look + 1 < (LOOKS if _alone(key) else RARE_LOOKS):
                 again[key, duration_s] = 2.0 * window_s
             done[key, duration_s] = found
         open_ = again
         if not open_:
             break
     return {key: tuple(done[key, duration_s] for duration_s in shapes[key.kind].durations_s) for key in keys}
+
+
+def _alone(key: Key) -> bool:
+    """Whether the event meets a whole cluster."""
+    return all(ability.whole for pool in key.entry for ability in pool)
 
 
 def _part(progress: Progress, look: int) -> Progress:

@@ -63,8 +63,8 @@ def _costs(metrics: tuple[Metric, ...], factor: Metric) -> Iterator[Metric]:
     for metric in metrics:
         if metric.metric != COST or metric.low is None or metric.value is None:
             continue  # an API's price per token does not depend on our faults
-        yield replace(metric, metric=WITHOUT)
         value, low, high = (
             None if end is None else metric.value * end for end in (factor.value, factor.low, factor.high)
         )
         yield Metric(metric.option, COST, metric.unit, value, low, high)
+        yield replace(metric, metric=WITHOUT)

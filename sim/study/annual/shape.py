@@ -15,7 +15,8 @@ from sim.study.annual.stratum import WHOLE, Ability, Stratum, opening, stratum_o
 
 LONGEST_S: Final = 4500.0  # longest outage simulated: more than an hour, so that the worst hour is seen whole
 FEW: Final = 1.5  # two durations that differ by less than this factor are one
-APART: Final = 4.0  # between two that differ by more there is another
+APART: Final = 6.0  # between two that differ by more there is another
+SHORTEST_S: Final = 30.0  # what lasts less, but for a kind that always does, has the response to so long an event
 MOST: Final = 5  # durations simulated
 MOST_KINDS: Final = 8
 RARE_FRAC: Final = 0.005  # of the events: a kind that comes less often has the response of another
@@ -129,7 +130,7 @@ def _shape(events: Sequence[Event], longest_s: float) -> Shape:
 
 def _durations_s(lengths: Sequence[float], longest_s: float) -> tuple[float, ...]:
     """Shortest and longest and what lies between, in equal ratios; the longest is cut."""
-    low, high = max(lengths[0], 1.0), min(lengths[-1], max(longest_s, lengths[0]))
+    low, high = max(lengths[0], min(SHORTEST_S, lengths[-1]), 1.0), min(lengths[-1], max(longest_s, lengths[0]))
     if high <= FEW * low:
         return (sum(min(length, high) for length in lengths) / len(lengths),)
     steps = min(ceil(log(high / low) / log(APART)), MOST - 1)
