@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 from sim.scenario.disaggregation import Deployment
 from sim.scenario.hardware import HardwareSection
 from sim.scenario.model import ModelSection
+from sim.scenario.operations import OperationName, OperationSection
 from sim.scenario.pricing import Pricing
 from sim.scenario.reliability import Reliability
 from sim.scenario.router import RouterSection
@@ -36,6 +37,8 @@ class Scenario(Section):
     workload: WorkloadSection
     router: RouterSection = RouterSection()
     reliability: Reliability = Reliability()
+    operations: dict[OperationName, OperationSection] | None = None
+    """Planned work by name; without the section, the upgrades of the catalog, with an empty one, none."""
     slo: SloSection = SloSection()
     pricing: Pricing = Pricing()
     run: RunSection = RunSection()
