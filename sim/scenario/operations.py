@@ -56,6 +56,6 @@ class OperationSection(Section):
     soak_s: Seconds | None = None
     """How long the first replica is watched under `canary`."""
     wait_for_all: bool = True
-    """Whether a replica is taken only while all others serve."""
+    """Whether a replica is taken only while all replicas serve with all of their ranks."""
     window: WindowSection | None = None
     """When replicas may be taken; without it, always."""

@@ -90,9 +90,9 @@ class Reliability(Section):
     """Infant mortality; without it, none."""
     common_cause: CommonCauseSection | None = None
     """Shocks of several nodes and outages of the site; without it, none. An empty section takes the catalog's."""
-    repair: Literal["managed", "urgent", "trace"] = "urgent"
-    """Law of repair times (`sim catalog reliability`): resets only, a pool with urgent repairs, or a real trace. Where
-    it is set, it takes the place of those of all classes whose node leaves."""
+    repair: Literal["managed", "urgent", "trace"] | None = None
+    """One law of repair times for all classes whose node leaves (`sim catalog reliability`): resets only, a pool with
+    urgent repairs, or a real trace; without it, that of each class."""
     repair_crews: Count | None = None
     """Repairs that go on at once; without it, as many as there are faults."""
     parts: PartsSection | None = None

@@ -28,11 +28,11 @@ def node_classes(chosen: Reliability) -> tuple[FaultClass, ...]:
     rates = {name: _rate(name, chosen) for name in NODE_CLASSES}
     total = sum(rates.values())
     factor = faults_per_1000_node_days(chosen) / total if total > 0.0 else 0.0
-    first = factor * (1.0 - bad_repair_frac(chosen)) / (1000.0 * DAY_S)
-    single = 1.0 - shock_frac(chosen)
-    preset = repair_law(chosen.repair) if "repair" in chosen.model_fields_set else None
+    per_s = factor / (1000.0 * DAY_S)
+    first = (1.0 - bad_repair_frac(chosen)) * (1.0 - shock_frac(chosen))  # of nodes that leave
+    preset = None if chosen.repair is None else repair_law(chosen.repair)
     return tuple(
-        _node_class(name, rate * first * (1.0 if name in ENGINE_STAYS else single), preset, chosen)
+        _node_class(name, rate * per_s * (1.0 if name in ENGINE_STAYS else first), preset, chosen)
         for name, rate in rates.items()
     )
 

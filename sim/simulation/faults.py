@@ -11,6 +11,7 @@ from sim.simulation.memory import Planned
 from sim.units import DAY_S, GB, HOUR_S
 
 TABLE = "reliability"
+USUAL_REPAIR = "urgent"  # of a run of hours, whose faults are of one kind
 RESTART_PARTS = (
     "schedule_s",
     "process_init_s",
@@ -37,7 +38,7 @@ def fault_plan(scenario: Scenario, planned: Planned, nodes: int | None = None) -
     return FaultPlan(
         rate_per_s=node_faults_per_1000_node_days(scenario) / (1000.0 * DAY_S) if chosen.faults else 0.0,
         scheduled=_injected(scenario, planned, nodes),
-        repair=repair_law(chosen.repair),
+        repair=repair_law(chosen.repair or USUAL_REPAIR),
         repair_crews=chosen.repair_crews,
         restart_s=sum(restart_parts(scenario, planned).values()),
         detect_s=number(TABLE, "restart", "detect_s") if chosen.detect_s is None else chosen.detect_s,

@@ -13,7 +13,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of, reserve_key
 from sim.simulation.engine_constants import CONSTANTS
-from sim.simulation.faults import RESTART_PARTS
+from sim.simulation.faults import RESTART_PARTS, USUAL_REPAIR
 from sim.simulation.roles import roles_of
 from sim.simulation.step_times import HOST_CONSTANTS
 from sim.simulation.tiers import unused_rows
@@ -128,7 +128,7 @@ def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     if chosen.faults and chosen.node_faults_per_1000_node_days is None:
         yield from _rows("reliability", "node_faults")
     if chosen.faults or chosen.inject:
-        yield from _rows("reliability", f"repair_{chosen.repair}")
+        yield from _rows("reliability", f"repair_{chosen.repair or USUAL_REPAIR}")
         yield from _rows("reliability", "restart", only=tuple(_restart(chosen)) or ("",))
 
 
