@@ -92,6 +92,8 @@ def availability(
         raise ScenarioError(
             "cannot be needed", key="needed", value=needed, valid=f"1 to {replicas} replicas", file=scenario.file
         )
+    if min(spares, default=0) < 0:
+        raise ScenarioError("must not be negative", key="spares", value=list(spares), valid="0 or more nodes")
     changes = changes_of(scenario) if what_if else {}
     plans = {name: fleet_plan(scenario.with_(change)) for name, change in changes.items()}
     counts = sorted({own, *spares})
