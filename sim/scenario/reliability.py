@@ -1,4 +1,4 @@
-"""Node failures, repair and restart, as a scenario states them; what it leaves open comes from the catalog."""
+"""Failures, repair and restart, as a scenario states them; what it leaves open comes from the catalog."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from pydantic import Field
 
 from sim.scenario.section import Count, CountOrZero, SecondsOrZero, Section
 
+FaultName = Literal[
+    "software_crash", "gpu_reset", "node_swap", "gpu_rma", "net_link", "host_hw", "host_maint", "sdc", "thermal",
+    "engine_crash", "fail_slow",
+]  # fmt: skip
+
 
 class InjectedFault(Section):
-    """One node fault on purpose: what one lost GPU takes down."""
+    """One fault on purpose; without a class, a node fault: what one lost GPU takes down."""
 
     at_s: SecondsOrZero
     """When, in seconds since the start of the run, warm-up included."""
     node: CountOrZero = 0
     """Which node: they count replica by replica from 0, spares last."""
+    class_: FaultName | None = Field(None, alias="class")
+    """Class of the fault (`sim catalog reliability`: `fault_...`, `engine_crash`, `fail_slow`), which does what that
+    class does. Without one the node leaves at once, repaired as `repair` says. A fault of an engine meets the replica
+    of the node."""
 
 
 class RestartSection(Section):
@@ -47,11 +56,14 @@ class Reliability(Section):
     """
 
     faults: bool = False
-    """Whether nodes fail at random during the run. Failures come in days and runs last hours, so most runs see none."""
+    """Whether nodes and engines fail at random, and planned work is done, during the run, as in a year of `sim annual`.
+    Failures come in days and runs last hours, so most runs see none."""
     node_faults_per_1000_node_days: Annotated[float, Field(strict=True, ge=0.0, le=1e9)] | None = None
-    """Rate of node faults that interrupt service; without it, the catalog's. A high rate shows many in one run."""
+    """Rate of node faults that interrupt service, all classes together; without it, the catalog's. A high rate shows
+    many in one run. Faults of engines have rates of their own."""
     repair: Literal["managed", "urgent", "trace"] = "urgent"
-    """Law of repair times (`sim catalog reliability`): resets only, a pool with urgent repairs, or a real trace."""
+    """Law of repair times (`sim catalog reliability`): resets only, a pool with urgent repairs, or a real trace. Where
+    it is not set each class has its own, and faults injected without a class the urgent one."""
     repair_crews: Count | None = None
     """Repairs that go on at once; without it, as many as there are faults."""
     detect_s: SecondsOrZero | None = None

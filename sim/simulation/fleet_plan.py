@@ -10,7 +10,7 @@ from sim.faults.fleet_plan import FleetPlan, Recovery, Shop, Spares
 from sim.faults.operation import Operation, Strategy
 from sim.faults.phases import Phases, exponential, lognormal
 from sim.scenario.scenario import Scenario
-from sim.simulation.faults import TABLE, fault_plan, node_faults_per_1000_node_days, restart_parts
+from sim.simulation.faults import TABLE, detect_s, node_faults_per_1000_node_days, repair_law, restart_parts
 from sim.simulation.roles import roles_of
 from sim.units import DAY_S, HOUR_S, MINUTE_S, MONTH_H
 
@@ -40,21 +40,20 @@ def fleet_plan(scenario: Scenario) -> FleetPlan:
     ScenarioError, CatalogError, ModelConfigError : the input cannot be used.
     """
     roles = roles_of(scenario)
-    faults = fault_plan(scenario, roles[0].planned, sum(role.nodes for role in roles))
-    preset = Phases(faults.repair.shares, faults.repair.means_s, faults.repair.sigma)
-    chosen = preset if "repair" in scenario.reliability.model_fields_set else None
+    section = scenario.reliability
+    chosen = repair_law(section.repair) if "repair" in section.model_fields_set else None
     nodes = [role.planned.layout.num_nodes for role in roles for _ in range(role.replicas)]
     restart_s = [
         sum(restart_parts(role.scenario, role.planned).values()) for role in roles for _ in range(role.replicas)
     ]
     return FleetPlan(
         nodes=tuple(nodes),
-        recovery=Recovery(faults.detect_s, number(TABLE, "hang", "detect_s"), tuple(restart_s)),
+        recovery=Recovery(detect_s(scenario), number(TABLE, "hang", "detect_s"), tuple(restart_s)),
         node_classes=node_classes(node_faults_per_1000_node_days(scenario), chosen),
         replica_classes=replica_classes(),
         spares=Spares(scenario.deployment.spare_nodes),
         shop=Shop(
-            crews=faults.repair_crews,
+            crews=section.repair_crews,
             bad_repair=number(TABLE, "bad_repair", "probability"),
             refail=exponential(number(TABLE, "bad_repair", "refail_mean_days") * DAY_S),
         ),

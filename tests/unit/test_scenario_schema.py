@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def numeric_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
         inner = list(dict.fromkeys(_models_in(field.annotation)))
         for section in inner:
             yield from numeric_fields(section, f"{prefix}{name}.")
-        if not inner and any(kind in str(field.annotation) for kind in ("int", "float")):
+        if not inner and re.search(r"\b(int|float)\b", str(field.annotation)):
             yield f"{prefix}{name}", name
 
 

@@ -279,7 +279,10 @@ def test_agents_find_their_prefix_in_the_prefill_pool() -> None:
 def test_a_fault_in_a_node_that_neither_pool_has_is_refused() -> None:
     """Nodes count over both pools: three in service here, so the fourth is no node."""
     ok = {"reliability.inject": [{"at_s": 20.0, "node": 2}]}
-    assert build(pooled(ok)).cluster.faults.scheduled == ((20.0, 2),)
+    fleet = build(pooled(ok)).fleet
+    assert fleet is not None
+    assert [(at_s, node) for at_s, node, _ in fleet.injected] == [(20.0, 2)]
+    assert fleet.in_service == 3
     with pytest.raises(ScenarioError, match="no such node"):
         build(pooled({"reliability.inject": [{"at_s": 20.0, "node": 3}]}))
 
