@@ -67,7 +67,7 @@ def test_a_run_with_injected_faults_only_has_no_others(baseline: Scenario) -> No
 
 
 def test_repair_that_is_set_is_that_of_every_fault(baseline: Scenario) -> None:
-    """One rule: classes have laws of their own and unnamed faults the urgent one, unless `repair` is set: then that one."""
+    """Classes have their own laws and unnamed faults the urgent one; `repair`, where it is set, is for all of them."""
     changes = {"reliability.faults": True, "reliability.inject": [{"at_s": 10.0}]}
     own, trace = (run_fleet(baseline.with_(changes | more)) for more in ({}, {"reliability.repair": "trace"}))
 

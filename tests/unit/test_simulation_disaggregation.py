@@ -16,6 +16,7 @@ from sim.simulation.build import build
 from sim.simulation.check import check
 from sim.simulation.explain import explain
 from sim.simulation.roles import gpus_in_service, nodes_in_service, roles_of
+from sim.simulation.run import run_replication
 from sim.study.ratio import search_ratio, splits_of
 from sim.study.saturation import saturation
 from tests.study_cases import QUICK_RESTART, VARIED, tiny
@@ -254,6 +255,19 @@ def test_one_worker_or_two_give_the_same() -> None:
     assert [metric.as_dict() for metric in one.metrics] == [metric.as_dict() for metric in two.metrics]
     assert one.value("decode_available_frac") < 1.0
     assert one.value("prefill_available_frac") == 1.0
+
+
+def test_pools_share_the_spares() -> None:
+    """One spare for a lost prefill node and a lost decode node: the first has it at once, the other waits."""
+    faults = [{"at_s": 10.0, "node": 0}, {"at_s": 10.5, "node": 2}]
+    changes = {**VARIED, **QUICK_RESTART, "reliability.inject": faults, "deployment.spare_nodes": 1}
+    outcome = run_replication(pooled(changes), 0)
+
+    (first, *_, first_up_s), (second, *_, second_up_s) = outcome.outages
+    assert (first, second) == (0, 2)
+    assert first_up_s == pytest.approx(10.0 + 2.0 + 5.0)
+    assert second_up_s is None
+    assert outcome.node_faults == 2
 
 
 def test_agents_find_their_prefix_in_the_prefill_pool() -> None:
