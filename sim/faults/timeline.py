@@ -73,7 +73,7 @@ class Timeline:
         )
         self._recovery = [0] * count  # counts down-times of each replica; a later one makes an earlier recovery void
         self._waiters: deque[int] = deque()
-        self._engine_draws: list[Iterator[float]] = []
+        self._engine_draws: dict[int, Iterator[float]] = {}
         self._cold = [False] * count
         self._asked = [-1] * count  # number of the recovery for which a node is being rented
         self._site_down = False
@@ -99,7 +99,6 @@ class Timeline:
         if self._shrinking is not None:
             self._shrinking.start()
         for replica in range(len(plan.nodes)):
-            self._engine_draws.append(uniforms(self._streams.generator(f"engine/{replica}")))
             self._arm_engine(replica)
         if plan.common.shock_per_s > 0.0:
             Shocks(plan, self._streams, agenda, self._pool, self.tally, self._shocked).start()
@@ -265,7 +264,7 @@ class Timeline:
         """An attempt to rent a node is over."""
         if self._recovery[replica] != recovery or replica not in self._waiters:
             return
-        if next(self._engine_draws[replica]) < self._plan.spares.rent_success:
+        if next(self._of_engine(replica)) < self._plan.spares.rent_success:
             self._pool.rent(replica)
             if not self._pool.free_slots[replica]:
                 self._waiters.remove(replica)
@@ -335,11 +334,18 @@ class Timeline:
 
     def _arm_engine(self, replica: int) -> None:
         """Set the clocks of engine faults, which run while a replica serves."""
-        draws, agenda = self._engine_draws[replica], self._agenda
+        agenda = self._agenda
         for kind in self._plan.replica_classes:
             if kind.rate_per_s > 0.0:
-                at_s = agenda.now_s + exponential_s(next(draws), kind.rate_per_s)
+                at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
                 agenda.at(at_s, self._engine_due, replica, kind, self._recovery[replica])
+
+    def _of_engine(self, replica: int) -> Iterator[float]:
+        """Uniform draws of a replica, from a stream that is begun when it is first asked for."""
+        draws = self._engine_draws.get(replica)
+        if draws is None:
+            draws = self._engine_draws[replica] = uniforms(self._streams.generator(f"engine/{replica}"))
+        return draws
 
     def _engine_due(self, replica: int, kind: FaultClass, recovery: int) -> None:
         if self._recovery[replica] != recovery or self._board.state[replica] not in SERVING:
@@ -347,12 +353,12 @@ class Timeline:
         self._engine_struck(replica, kind)
         if self._recovery[replica] == recovery:  # still in service: the next of this kind
             agenda = self._agenda
-            at_s = agenda.now_s + exponential_s(next(self._engine_draws[replica]), kind.rate_per_s)
+            at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
             agenda.at(at_s, self._engine_due, replica, kind, recovery)
 
     def _engine_struck(self, replica: int, kind: FaultClass, *, injected: bool = False) -> None:
         """The engine of a replica that serves has a fault."""
-        draws, agenda = self._engine_draws[replica], self._agenda
+        draws, agenda = self._of_engine(replica), self._agenda
         self.tally.faults[kind.name] += 1
         self.tally.hands_on_s += kind.hands_on_s
         self._note(kind, None, replica, injected=injected)
