@@ -12,7 +12,8 @@ from sim.report.assumptions import assumed_rows
 from sim.report.figures import figure, metric_figure, number, plural, quantity
 from sim.report.terminal import bullets, columns, heading, pairs, paragraph, render
 from sim.stats.estimate import Estimate
-from sim.study.availability.assumed import assumed_inputs
+from sim.study.assumed import AssumedInput, assumed_only
+from sim.study.assumed_faults import fleet_facts
 from sim.study.availability.availability import Availability
 from sim.study.availability.causes import CauseLine
 from sim.study.availability.spares import SparesLine
@@ -117,7 +118,7 @@ def availability_dict(found: Availability) -> dict[str, Any]:
             }
             for item in found.what_ifs
         ],
-        "assumed": [item.as_dict() for item in assumed_inputs(found.scenario, found.plan)],
+        "assumed": [item.as_dict() for item in _assumed_inputs(found)],
         "notes": _notes(found),
     }
 
@@ -289,9 +290,13 @@ def _what_ifs(found: Availability) -> list[RenderableType]:
     return [heading("What it rests on, same random streams"), columns(head, rows, "lrrr")]
 
 
+def _assumed_inputs(found: Availability) -> tuple[AssumedInput, ...]:
+    return assumed_only(fleet_facts(found.scenario, found.plan))
+
+
 def _assumed(found: Availability) -> list[RenderableType]:
-    rows = assumed_rows(assumed_inputs(found.scenario, found.plan))
-    shown = [(row.name.removeprefix("reliability: "), _range(row.value, row.span)) for row in rows[:MOST_ASSUMED]]
+    rows = assumed_rows(_assumed_inputs(found))
+    shown = [(row.name.removeprefix("reliability."), _range(row.value, row.span)) for row in rows[:MOST_ASSUMED]]
     title = f"Assumed inputs: {len(rows)}, those with the widest range first"
     more = f"All: sim catalog reliability, or --json. {len(rows) - len(shown)} more." if len(rows) > len(shown) else ""
     return [heading(title), pairs(shown, 40), *([paragraph(more)] if more else [])]

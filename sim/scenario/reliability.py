@@ -33,13 +33,21 @@ NodeClass = Literal[
 """Classes of node faults."""
 
 
+EngineClass = Literal["engine_crash", "fail_slow"]
+"""Classes of faults of engines."""
+
+
 class InjectedFault(Section):
-    """One node fault on purpose: what one lost GPU takes down."""
+    """One fault on purpose; without a class, a node fault: what one lost GPU takes down."""
 
     at_s: SecondsOrZero
     """When, in seconds since the start of the run, warm-up included."""
     node: CountOrZero = 0
     """Which node: they count replica by replica from 0, spares last."""
+    class_: NodeClass | EngineClass | None = Field(None, alias="class")
+    """Class of the fault (`sim catalog reliability`: `fault_...`, `engine_crash`, `fail_slow`), which does what that
+    class does. Without one the node leaves at once, repaired as `repair` says. A fault of an engine meets the replica
+    of the node."""
 
 
 class RestartSection(Section):
@@ -71,7 +79,8 @@ class Reliability(Section):
     """
 
     faults: bool = False
-    """Whether nodes fail at random during the run. Failures come in days and runs last hours, so most runs see none."""
+    """Whether nodes and engines fail at random, and planned work is done, during the run, as in a year of `sim annual`.
+    Failures come in days and runs last hours, so most runs see none."""
     node_faults_per_1000_node_days: Annotated[float, Field(strict=True, ge=0.0, le=1e9)] | None = None
     """Rate of node faults that interrupt service, shared by the classes in proportion to their rates; without it, the
     catalog's, or the sum of the classes where `fault_classes` sets a rate."""
@@ -92,7 +101,8 @@ class Reliability(Section):
     """Shocks of several nodes and outages of the site; without it, none. An empty section takes the catalog's."""
     repair: Literal["managed", "urgent", "trace"] | None = None
     """One law of repair times for all classes whose node leaves (`sim catalog reliability`): resets only, a pool with
-    urgent repairs, or a real trace; without it, that of each class."""
+    urgent repairs, or a real trace; without it, that of each class, and for faults injected without a class the urgent
+    one."""
     repair_crews: Count | None = None
     """Repairs that go on at once; without it, as many as there are faults."""
     parts: PartsSection | None = None

@@ -78,7 +78,7 @@ class Scenario(Section):
 
     def resolved(self) -> dict[str, Any]:
         """All keys with their values, defaults filled in; plain data."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def digest(self) -> str:
         """Hash of the resolved scenario and of the content of the files it names; equal scenarios are equal runs."""

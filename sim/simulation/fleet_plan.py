@@ -6,7 +6,7 @@ from sim.catalog.tables import number
 from sim.faults.fleet_plan import FleetPlan, Recovery
 from sim.scenario.scenario import Scenario
 from sim.simulation.fault_classes import node_classes, replica_classes
-from sim.simulation.faults import TABLE, fault_plan, restart_parts
+from sim.simulation.faults import TABLE, detect_s, restart_parts
 from sim.simulation.fleet_parts import common, early_faults, elastic, frailty_shape, shop, spares
 from sim.simulation.operations import operations
 from sim.simulation.roles import Role, roles_of
@@ -44,13 +44,12 @@ def fleet_plan(scenario: Scenario) -> FleetPlan:
 def recovery(scenario: Scenario, roles: tuple[Role, ...]) -> Recovery:
     """Detection, restart of each replica, and what comes after it."""
     chosen, warming = scenario.reliability, scenario.reliability.warming
-    faults = fault_plan(scenario, roles[0].planned, sum(role.nodes for role in roles))
     parts = [restart_parts(role.scenario, role.planned) for role in roles for _ in range(role.replicas)]
     hang_s, compile_s = chosen.detect_hang_s, chosen.cold_compile_s
     if compile_s is None:
         compile_s = number(TABLE, "restart", "cold_compile_s")
     return Recovery(
-        detect_s=faults.detect_s,
+        detect_s=detect_s(scenario),
         detect_hang_s=number(TABLE, "hang", "detect_s") if hang_s is None else hang_s,
         restart_s=tuple(sum(part.values()) for part in parts),
         warm_s=0.0 if warming is None else warming.duration_s,
