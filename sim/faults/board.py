@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sim.faults.agenda import Agenda
 from sim.faults.fleet_plan import FleetPlan
-from sim.faults.tally import SERVING, State, Tally
+from sim.faults.tally import SERVES, State, Tally
 from sim.faults.transition import Action, Transition
+
+
+def _nothing() -> None:
+    """Whom nobody has told what to do."""
 
 
 class Board:
@@ -18,7 +24,8 @@ class Board:
     Attributes
     ----------
     state, cause : of each replica, and what began the time in which it does not take requests.
-    serving : replicas that take requests.
+    serving, complete : replicas that take requests, and those of them that lack no rank.
+    when_complete : called when all of them are complete again.
     transitions : what was told, in order of time; None where nothing is kept.
     """
 
@@ -29,7 +36,8 @@ class Board:
         self.transitions: list[Transition] | None = [] if record else None
         self.state = [State.UP] * count
         self.cause = [""] * count
-        self.serving = count
+        self.serving = self.complete = count
+        self.when_complete: Callable[[], None] = _nothing
         self._since_s = [0.0] * count
         self._share = [1.0] * count
         self._count_since_s = 0.0
@@ -59,7 +67,11 @@ class Board:
         self._book(replica)
         self.state[replica] = state
         self._share[replica] = share
-        was, serves = before in SERVING, state in SERVING
+        if (state is State.UP) != (before is State.UP):
+            self.complete += 1 if state is State.UP else -1
+            if self.complete == len(self.state):
+                self.when_complete()
+        was, serves = SERVES[before], SERVES[state]
         if was != serves:
             self._count(1 if serves else -1)
         if serves:
@@ -87,7 +99,7 @@ class Board:
         seconds = now - self._since_s[replica]
         self._since_s[replica] = now
         tally.state_s[state] += seconds
-        if state in SERVING:
+        if SERVES[state]:
             tally.capacity_s += seconds * self._share[replica]
         else:
             tally.cause_s[self.cause[replica]] += seconds

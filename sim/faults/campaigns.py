@@ -9,7 +9,7 @@ from sim.faults.agenda import Agenda
 from sim.faults.board import Board
 from sim.faults.fleet_plan import FleetPlan
 from sim.faults.operation import Operation, Strategy
-from sim.faults.tally import SERVING, State, Tally
+from sim.faults.tally import SERVES, State, Tally
 from sim.faults.transition import Action
 
 
@@ -39,6 +39,8 @@ class Campaigns:
         self._recoveries = recoveries
         self._following: dict[int, Operation] = {}
         self._running: set[str] = set()
+        self._held: list[tuple[Operation, int]] = []
+        board.when_complete = self._resume
 
     def start(self) -> None:
         """Enter the first of each."""
@@ -51,6 +53,12 @@ class Campaigns:
         if operation is not None:
             soak_s = operation.soak_s if operation.strategy is Strategy.CANARY and replica == 0 else 0.0
             self._agenda.at(operation.opens(self._agenda.now_s + soak_s), self._turn, operation, replica + 1)
+
+    def _resume(self) -> None:
+        """All replicas are complete again: what waited for that goes on."""
+        held, self._held = self._held, []
+        for operation, replica in held:
+            self._agenda.at(operation.opens(self._agenda.now_s), self._turn, operation, replica)
 
     def _begin(self, operation: Operation) -> None:
         agenda, count = self._agenda, len(self._plan.nodes)
@@ -71,11 +79,11 @@ class Campaigns:
         if replica == len(self._plan.nodes):
             self._running.discard(operation.name)
             return
-        if board.state[replica] not in SERVING:
+        if not SERVES[board.state[replica]]:
             agenda.at(operation.opens(agenda.now_s), self._turn, operation, replica + 1)
             return
-        if operation.wait_for_all and any(state is not State.UP for state in board.state):
-            agenda.at(operation.opens(agenda.now_s + operation.retry_s), self._turn, operation, replica)
+        if operation.wait_for_all and board.complete < len(self._plan.nodes):
+            self._held.append((operation, replica))
             return
         self._tally.planned[operation.name] += 1
         if operation.strategy is Strategy.IN_PLACE:

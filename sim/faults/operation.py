@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sim.units import DAY_S, HOUR_S
+from sim.units import DAY_S
 
 WEEK_S = 7 * DAY_S
 
@@ -64,7 +64,6 @@ class Operation:
     pause_s : of an exchange of weights in place.
     soak_s : between the first replica and the second under CANARY.
     wait_for_all : whether a replica is taken only while all serve, itself included, with all of their ranks.
-    retry_s : how long to wait then.
     window : when a replica may be taken; None for always.
     """
 
@@ -78,7 +77,6 @@ class Operation:
     pause_s: float = 0.0
     soak_s: float = 0.0
     wait_for_all: bool = True
-    retry_s: float = 0.25 * HOUR_S
     window: Window | None = None
 
     def opens(self, at_s: float) -> float:

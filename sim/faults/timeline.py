@@ -26,7 +26,7 @@ from sim.faults.node_pool import NodePool
 from sim.faults.shocks import Shocks
 from sim.faults.shrinking import Shrinking
 from sim.faults.strike import Strike
-from sim.faults.tally import SERVING, State, Tally
+from sim.faults.tally import SERVES, State, Tally
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
 
@@ -133,7 +133,7 @@ class Timeline:
         if kind is None:
             raise ValueError(f"no class of faults named {name!r}")
         of_engine = kind in plan.replica_classes
-        if home < 0 or (of_engine and self._board.state[home] not in SERVING):
+        if home < 0 or (of_engine and not SERVES[self._board.state[home]]):
             self.tally.idle_hits += 1
             self._note(kind, None if of_engine else node, -1, injected=True)
         elif of_engine:
@@ -158,7 +158,7 @@ class Timeline:
         tally.hands_on_s += kind.hands_on_s
         self._note(kind, node, home, injected=injected)
         draws = pool.clocks[node].draws
-        if home >= 0 and self._board.state[home] in SERVING:
+        if home >= 0 and SERVES[self._board.state[home]]:
             if kind.slow_s is not None:
                 slow_s = kind.slow_s.draw(draws)
                 tally.slow_s[kind.name] += slow_s
@@ -197,17 +197,17 @@ class Timeline:
         """A replica loses a node, a rank, or its engine."""
         board, agenda, recovery = self._board, self._agenda, self._plan.recovery
         state = board.state[replica]
-        if self._shrinking is not None and state in SERVING and self._shrinking.absorbs(replica, kind, slot):
+        if self._shrinking is not None and SERVES[state] and self._shrinking.absorbs(replica, kind, slot):
             return
-        if state in {State.SITE, State.HUNG}:
+        if state is State.SITE or state is State.HUNG:
             return  # what it lacks is seen when the site is back, or the hang is noticed
         number = self._void(replica)
-        if kind.hang_frac > 0.0 and state in SERVING and next(draws) < kind.hang_frac:
+        if kind.hang_frac > 0.0 and SERVES[state] and next(draws) < kind.hang_frac:
             board.move(replica, State.HUNG, kind.name)
             board.tell(replica, Action.HANG, kind.name)
             agenda.at(agenda.now_s + recovery.detect_hang_s, self._detected, replica, number, kind.name)
             return
-        if state in SERVING or state is State.DRAINING:
+        if SERVES[state] or state is State.DRAINING:
             board.tell(replica, Action.DOWN, kind.name)
         if self._pool.free_slots[replica] or self._pool.renting:
             board.move(replica, State.WAITING, kind.name)
@@ -298,7 +298,6 @@ class Timeline:
         self._cold[replica] = False
         board.move(replica, State.UP)
         board.tell(replica, Action.UP, cause)
-        self._arm_engine(replica)
         pace = self._usual_pace
         if plan.recovery.warm_s > 0.0 and plan.recovery.warm_pace != 1.0:
             self.tally.slow_s["warming"] += plan.recovery.warm_s
@@ -324,7 +323,10 @@ class Timeline:
         self._cold[replica] = cold
         self._board.move(replica, State.PLANNED, cause)
         self._board.tell(replica, Action.DOWN, cause)
-        self._agenda.at(self._agenda.now_s + work_s, self._worked, replica, recovery)
+        if work_s > 0.0:
+            self._agenda.at(self._agenda.now_s + work_s, self._worked, replica, recovery)
+        else:
+            self._complete(replica)
 
     def _worked(self, replica: int, recovery: int) -> None:
         if self._recovery[replica] == recovery:
@@ -333,12 +335,17 @@ class Timeline:
     # ---- engines and the site -------------------------------------------------------------------------------
 
     def _arm_engine(self, replica: int) -> None:
-        """Set the clocks of engine faults, which run while a replica serves."""
-        agenda = self._agenda
+        """Set the clocks of engine faults; they never stop, and what comes while a replica does not serve is no fault.
+
+        Exponential clocks have no memory, so that is the same law as clocks that begin anew with each service.
+        """
         for kind in self._plan.replica_classes:
             if kind.rate_per_s > 0.0:
-                at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
-                agenda.at(at_s, self._engine_due, replica, kind, self._recovery[replica])
+                self._next_engine_fault(replica, kind)
+
+    def _next_engine_fault(self, replica: int, kind: FaultClass) -> None:
+        after_s = exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
+        self._agenda.at(self._agenda.now_s + after_s, self._engine_due, replica, kind)
 
     def _of_engine(self, replica: int) -> Iterator[float]:
         """Uniform draws of a replica, from a stream that is begun when it is first asked for."""
@@ -347,14 +354,10 @@ class Timeline:
             draws = self._engine_draws[replica] = uniforms(self._streams.generator(f"engine/{replica}"))
         return draws
 
-    def _engine_due(self, replica: int, kind: FaultClass, recovery: int) -> None:
-        if self._recovery[replica] != recovery or self._board.state[replica] not in SERVING:
-            return
-        self._engine_struck(replica, kind)
-        if self._recovery[replica] == recovery:  # still in service: the next of this kind
-            agenda = self._agenda
-            at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
-            agenda.at(at_s, self._engine_due, replica, kind, recovery)
+    def _engine_due(self, replica: int, kind: FaultClass) -> None:
+        if SERVES[self._board.state[replica]]:
+            self._engine_struck(replica, kind)
+        self._next_engine_fault(replica, kind)
 
     def _engine_struck(self, replica: int, kind: FaultClass, *, injected: bool = False) -> None:
         """The engine of a replica that serves has a fault."""
@@ -381,7 +384,7 @@ class Timeline:
         board, agenda = self._board, self._agenda
         for replica, state in enumerate(board.state):
             self._void(replica)
-            if state in SERVING or state in {State.DRAINING, State.HUNG}:
+            if SERVES[state] or state in {State.DRAINING, State.HUNG}:
                 board.tell(replica, Action.DOWN, SITE)
             board.move(replica, State.SITE, SITE)
         agenda.at(agenda.now_s + self._plan.common.site.draw(self._site_draws), self._site_back)

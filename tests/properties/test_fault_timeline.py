@@ -14,7 +14,7 @@ from sim.faults.fault_class import FaultClass
 from sim.faults.fleet_plan import Common, Elastic, FleetPlan, Recovery, Shop, Spares
 from sim.faults.operation import Operation, Strategy, Window
 from sim.faults.phases import exponential, lognormal
-from sim.faults.tally import SERVING, State, Tally
+from sim.faults.tally import SERVES, State, Tally
 from sim.faults.timeline import Timeline
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
@@ -90,7 +90,7 @@ def check(plan: FleetPlan, tally: Tally, transitions: tuple[Transition, ...], ho
     assert sum(tally.up_s) == pytest.approx(horizon_s)
     assert sum(tally.away_s.values()) == pytest.approx(horizon_s)
     assert sum(tally.state_s) == pytest.approx(replicas * horizon_s)
-    out = sum(seconds for state, seconds in zip(State, tally.state_s, strict=True) if state not in SERVING)
+    out = sum(seconds for state, seconds in zip(State, tally.state_s, strict=True) if not SERVES[state])
     assert sum(tally.cause_s.values()) == pytest.approx(out)
     assert sum(k * s for k, s in enumerate(tally.up_s)) == pytest.approx(replicas * horizon_s - out)
     assert "" not in tally.cause_s or tally.cause_s[""] == 0.0
