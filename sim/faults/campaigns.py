@@ -55,7 +55,14 @@ class Campaigns:
             self._agenda.at(operation.opens(self._agenda.now_s + soak_s), self._turn, operation, replica + 1)
 
     def _resume(self) -> None:
-        """All replicas are complete again: what waited for that goes on."""
+        """All replicas are complete again: what waited for that goes on, after the campaign that was under way.
+
+        So work that falls on the same replica at once stays one stop, that of the longer work.
+        """
+        if self._held:
+            self._agenda.at(self._agenda.now_s, self._release)
+
+    def _release(self) -> None:
         held, self._held = self._held, []
         for operation, replica in held:
             self._agenda.at(operation.opens(self._agenda.now_s), self._turn, operation, replica)
