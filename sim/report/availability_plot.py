@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sim.report.figures import plain_number
 from sim.report.style import COLOURS, INK, drawn, line_style, save
 from sim.stats.estimate import Estimate
 from sim.study.availability.availability import Availability
 from sim.study.availability.causes import FAULT, PLANNED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIZE: Final = (11.0, 4.6)
 SHOWN_FRAC: Final = 1e-4  # of all downtime: less has no bar
@@ -27,6 +30,13 @@ def save_availability_plot(found: Availability, path: Path) -> None:
     with drawn(1, 2, figure={"figsize": SIZE}) as (figure, axes):
         draw_availability(figure, axes, found)
         save(figure, path)
+
+
+def availability_figure(found: Availability) -> Figure:
+    """Both pictures, for a notebook."""
+    with drawn(1, 2, figure={"figsize": SIZE}) as (figure, axes):
+        draw_availability(figure, axes, found)
+        return figure
 
 
 def draw_availability(figure: Any, axes: list[Any], found: Availability) -> None:
