@@ -80,10 +80,7 @@ def _constants(scenario: Scenario, scores: dict[str, float]) -> dict[str, float]
             shift = sum(
                 float(facts[key].value) * score for who, score in scores.items() if (key := f"{name}:{who}") in facts
             )
-            if name.endswith("_factor"):
-                value = min(MOST_FACTOR, value * exp(shift))
-            else:
-                value = max(0.0, value + shift)
+            value = min(MOST_FACTOR, value * exp(shift)) if name.endswith("_factor") else max(0.0, value + shift)
         found[name] = value
     return found
 
