@@ -11,6 +11,7 @@ from typing import Any
 
 from sim import __version__
 from sim.study.files import write_text
+from sim.study.validate.coverage import Coverage, coverage, predict_draw
 from sim.study.validate.error import Comparison, by_family, compare
 from sim.study.validate.point import MeasuredPoint, read_points
 from sim.study.validate.predict import Predicted, predict
@@ -27,23 +28,31 @@ class Validation:
     comparisons : one per point and metric.
     skipped : (point, reason) of those that cannot be modelled.
     points : how many were read.
+    coverage : share of points inside their 80 % model interval by family and metric, where it was asked for.
     """
 
     comparisons: tuple[Comparison, ...]
     skipped: tuple[tuple[str, str], ...]
     points: int
+    coverage: tuple[Coverage, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: summaries, points, skipped."""
         return {
             "summaries": [asdict(summary) for summary in by_family(self.comparisons)],
+            "coverage": [asdict(entry) for entry in self.coverage],
             "points": [{**asdict(entry), "error_frac": entry.error_frac} for entry in self.comparisons],
             "skipped": [{"point": point, "reason": reason} for point, reason in self.skipped],
         }
 
 
 def validate(
-    path: Path, *, cache: Path | None = None, workers: int = 0, progress: Progress | None = None
+    path: Path,
+    *,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    draws: int = 0,
 ) -> Validation:
     """Simulate every point of a file and compare.
 
@@ -53,6 +62,7 @@ def validate(
     cache : folder that keeps the prediction of each point; one is used again while scenario and version are the same.
     workers : processes; 0 for one per core. The figures are the same for any number.
     progress : called with the share of the points that is done.
+    draws : draws of the model behind the model interval of each point; 0 for none.
 
     Raises
     ------
@@ -72,7 +82,18 @@ def validate(
         for (point, system), predicted in zip(known, predictions, strict=True)
         for entry in compare(point, system.family, predicted)
     ]
-    return Validation(tuple(comparisons), tuple(skipped), len(points))
+    covered: tuple[Coverage, ...] = ()
+    if draws:
+        tasks = [(system, draw) for _, system in known for draw in range(draws)]
+        drawn = spread(predict_draw, tasks, workers=workers, progress=progress)
+        covered = tuple(coverage(comparisons, _by_point(known, drawn, draws)))
+    return Validation(tuple(comparisons), tuple(skipped), len(points), covered)
+
+
+def _by_point(
+    known: Sequence[tuple[MeasuredPoint, System]], drawn: Sequence[Predicted], draws: int
+) -> dict[str, Sequence[Predicted]]:
+    return {point.name: drawn[index * draws : (index + 1) * draws] for index, (point, _) in enumerate(known)}
 
 
 def _predictions(
