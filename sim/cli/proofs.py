@@ -39,6 +39,10 @@ def validate(
     points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
     out: Annotated[Path, typer.Option(help="Folder for table, points and picture.")] = Path("runs/validation"),
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals", help="Also how many points lie in the 80 % model interval; ten times as long."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Simulate measured serving points; print the error by family, and draw predicted against measured."""
@@ -47,10 +51,12 @@ def validate(
     from sim.report.validate_plot import save_validate_plot
     from sim.report.validate_text import validate_text
     from sim.study.files import write_text
+    from sim.study.validate.coverage import DRAWS
     from sim.study.validate.validate import validate as run_points
 
+    draws = DRAWS if intervals else 0
     with progress_bar("validate") as progress:
-        found = run_points(points, cache=out / "points", workers=workers, progress=progress)
+        found = run_points(points, cache=out / "points", workers=workers, progress=progress, draws=draws)
     text, data = validate_text(found), to_json(found.as_dict())
     write_text(out / f"{points.stem}.txt", text + "\n")
     write_text(out / f"{points.stem}.json", data + "\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.study.validate.coverage import ALL, DRAWS
 from sim.study.validate.error import by_family, summarise
 from sim.study.validate.validate import validate
 
@@ -56,3 +57,19 @@ def test_kv_pressure_orders_a_fixed_system(shared: Callable[[str], Path]) -> Non
     assert rate["1566"] < rate["1569"]  # BF16, FP8 cache
     assert rate["1569"] / rate["1566"] == pytest.approx(2191.0 / 1806.0, rel=0.2)
     assert rate["1565"] < rate["1566"]  # 64, 256 running
+
+
+@pytest.mark.long
+def test_model_intervals_hold_about_four_points_of_five(shared: Callable[[str], Path]) -> None:
+    """Of all points that were not fitted, throughput and TPOT lie in their 80 % model interval for 80 %, give or take.
+
+    TTFT 74 % and E2EL 72 % fall short, its p99 at 34 % by far: no factor that is drawn lengthens the worst first token.
+    Bounds leave 6 % for other draws.
+    """
+    found = validate(shared("reference/measured_devtest.csv"), workers=2, draws=DRAWS)
+    inside = {entry.metric: entry.inside_frac for entry in found.coverage if entry.family == ALL}
+    assert 0.75 <= inside[THROUGHPUT] <= 0.90
+    assert 0.75 <= inside[TPOT] <= 0.90
+    assert inside[TTFT] >= 0.68
+    assert inside["E2EL"] >= 0.66
+    assert inside["TTFT p99"] >= 0.28

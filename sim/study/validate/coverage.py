@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sim.simulation.model_draw import model_draw
 from sim.streams import Streams
@@ -12,7 +13,9 @@ from sim.study.validate.predict import SEED, Predicted, predict
 from sim.study.validate.system import System
 from sim.study.workers import Progress
 
-TAIL = 0.1
+TAIL: Final = 0.1
+DRAWS: Final = 9  # the fewest whose least and greatest hold a further draw with 80 %
+ALL: Final = ("all families together",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Coverage:
 
     Attributes
     ----------
+    family : `ALL` for all points, each weighing the same.
     width_frac : median width of the interval over the prediction.
     """
 
@@ -35,7 +39,7 @@ def predict_draw(task: tuple[System, int], progress: Progress) -> Predicted:
     """The prediction of a point under one draw of the model."""
     system, index = task
     drawn = model_draw(system.scenario, Streams(SEED, index))
-    found = predict(System(drawn.scenario, system.gpus, system.family, system.phase), draw=drawn.kernels)
+    found = predict(replace(system, scenario=drawn.scenario), draw=drawn.kernels)
     progress(1.0)
     factor = drawn.first_token_factor
     return {name: value * factor if name.startswith("ttft_") else value for name, value in found.items()}
@@ -43,10 +47,10 @@ def predict_draw(task: tuple[System, int], progress: Progress) -> Predicted:
 
 def coverage(comparisons: Sequence[Comparison], drawn: Mapping[str, Sequence[Predicted]]) -> Iterator[Coverage]:
     """Coverage of each family and metric, then that of all points together."""
-    families: list[tuple[str, ...]] = [*sorted({entry.family for entry in comparisons}), ("all",)]
+    families: list[tuple[str, ...]] = [*sorted({entry.family for entry in comparisons}), ALL]
     for family in families:
         for metric in METRICS:
-            own = [item for item in comparisons if item.metric == metric and family in (item.family, ("all",))]
+            own = [item for item in comparisons if item.metric == metric and family in (item.family, ALL)]
             if not own:
                 continue
             ends = [_ends([one[item.column] for one in drawn[item.point]]) for item in own]
