@@ -9,12 +9,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sim.report.terminal import columns, heading, paragraph, render
+from sim.study.validate.check import Check
 from sim.study.validate.coverage import ALL, DRAWS, Coverage
 from sim.study.validate.error import Summary, by_family, summarise
 from sim.study.validate.validate import Validation
 
 PERCENT = 100.0
+SMALL = 100.0
 HEAD = ("family and metric", "points", "median\nerror", "median\n|error|", "p90\n|error|", "within\nfactor 2")
+CHECKED = ("figure with a target of its own", "measured", "simulated", "error", "target", "")
 COVERED = ("family and metric", "points", "inside", "width over\nprediction")
 
 
@@ -28,6 +31,8 @@ def validate_text(found: Validation) -> str:
             "were simulated. Families differ in quality and kind: the last block is a sum, not a promise."
         ),
     ]
+    if found.checks:
+        parts += _checked(found.checks)
     if found.coverage:
         parts += _covered(found.coverage)
     if found.skipped:
@@ -56,6 +61,24 @@ def _rows(summaries: Sequence[Summary]) -> list[tuple[str | Text, ...]]:
             )
         )
     return rows
+
+
+def _checked(entries: Sequence[Check]) -> list[RenderableType]:
+    rows: list[tuple[str | Text, ...]] = []
+    group = ""
+    for entry in entries:
+        if entry.group != group:
+            group = entry.group
+            rows.append((Text(group, style="bold"), *[""] * (len(CHECKED) - 1)))
+        figures = (f"{value:.2f}" if value < SMALL else f"{value:,.0f}" for value in (entry.measured, entry.predicted))
+        error, target = f"{PERCENT * entry.error_frac:+.0f} %", f"{PERCENT * entry.target_frac:.0f} %"
+        rows.append((f"  {entry.name}", *figures, error, target, "met" if entry.met else "missed"))
+    met = sum(entry.met for entry in entries)
+    return [
+        heading("Phases alone and ratios"),
+        columns(CHECKED, rows, "lrrrrl", wrap=(0,), gap=2),
+        paragraph(f"{met} of {len(entries)} within their targets."),
+    ]
 
 
 def _covered(entries: Sequence[Coverage]) -> list[RenderableType]:
