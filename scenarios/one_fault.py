@@ -2,8 +2,8 @@
 
     python scenarios/one_fault.py [SCENARIO] [--out DIR] [--replicas 2] [--rate-rps 5]
 
-The same requests under a crash, a hang that is noticed late, and a node that is exchanged; where a replica has
-data-parallel attention ranks, also with elastic expert parallelism, which goes on without those of the lost node.
+The same requests under a crash, a hang that is noticed late, and a node that is exchanged; with
+`reliability.elastic_ep` also elastic expert parallelism, which goes on without the ranks of the lost node.
 Writes one_fault.csv and one_fault.png.
 """
 
@@ -13,14 +13,12 @@ import argparse
 from pathlib import Path
 
 import sim
-from sim.catalog.tables import number
 from sim.cli import run_script
 from sim.faults.transition import Action, Transition
 from sim.report.console import progress_bar
 from sim.report.one_fault_plot import save_one_fault_plot
 from sim.scenario.scenario import Scenario
 from sim.simulation.fleet_plan import fleet_plan
-from sim.simulation.roles import roles_of
 from sim.study.one_fault import one_fault
 
 HERE = Path(__file__).parent
@@ -29,9 +27,9 @@ EXCHANGE_S = 1200.0  # a spare that is not at hand, such as one that must be ren
 
 def cases(scenario: Scenario) -> dict[str, tuple[Transition, ...]]:
     """What happens to the first replica, by name; times since the fault."""
-    recovery = fleet_plan(scenario).recovery
+    plan = fleet_plan(scenario)
+    recovery = plan.recovery
     restart_s = recovery.detect_s + recovery.restart_s[0]
-    layout = roles_of(scenario)[0].planned.layout
     found = {
         "no fault": (),
         "crash": (Transition(0.0, 0, Action.DOWN, "crash"), Transition(restart_s, 0, Action.UP, "crash")),
@@ -45,12 +43,11 @@ def cases(scenario: Scenario) -> dict[str, tuple[Transition, ...]]:
             Transition(EXCHANGE_S + restart_s, 0, Action.UP, "node"),
         ),
     }
-    ranks = layout.data_parallel_size // layout.num_nodes
-    if ranks and layout.num_nodes > 1:
-        gone = tuple(range(ranks))
+    elastic = plan.elastic
+    if elastic is not None and elastic.ranks_per_node <= elastic.max_failed_ranks:
+        gone = tuple(range(elastic.ranks_per_node))
         back_s = EXCHANGE_S + restart_s
-        pauses = (number("reliability", "elastic_ep", name) for name in ("pause_fail_s", "pause_rejoin_s"))
-        fail_s, rejoin_s = pauses
+        fail_s, rejoin_s = elastic.pause_fail_s, elastic.pause_rejoin_s
         found["node lost, elastic EP"] = (
             Transition(0.0, 0, Action.PAUSE, "node", fail_s),
             Transition(0.0, 0, Action.SHRINK, "node", ranks=gone),

@@ -10,9 +10,13 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, NewTokenRatio
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, NewTokenRatio
 from sim.engine.tier_plan import HostPlan, RemotePlan
+from sim.faults.fault_class import FaultClass
+from sim.faults.fleet_plan import FleetPlan, Recovery, Spares
 from sim.faults.phases import Phases
+from sim.faults.timeline import Timeline
+from sim.faults.transition import Transition
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -190,6 +194,37 @@ def tier_plans(draw: st.DrawFn, one_request: int) -> dict[str, HostPlan | Remote
 
 
 @st.composite
+def node_faults(
+    draw: st.DrawFn, nodes: Sequence[int], restart_s: Sequence[float], horizon_s: float
+) -> tuple[Transition, ...]:
+    """What becomes of replicas whose nodes fail, at random times and at some that are chosen; half of some hang first.
+
+    Parameters
+    ----------
+    nodes, restart_s : of each replica.
+    """
+    spares = draw(st.integers(0, 1))
+    node = st.integers(0, sum(nodes) + spares - 1)
+    injected = draw(st.lists(st.tuples(st.floats(0.0, horizon_s), node), max_size=4))
+    kind = FaultClass(
+        "fault",
+        draw(st.sampled_from([0.0, 0.05])),
+        Phases((0.5, 0.5), (1.0, 10.0)),
+        hang_frac=draw(st.sampled_from([0.0, 0.5])),
+    )
+    plan = FleetPlan(
+        nodes=tuple(nodes),
+        recovery=Recovery(draw(st.sampled_from([0.0, 0.5])), 0.7, tuple(restart_s)),
+        node_classes=(kind,),
+        spares=Spares(spares, fail=draw(st.booleans())),
+        injected=tuple((at_s, which, "") for at_s, which in injected),
+    )
+    timeline = Timeline(plan, Streams(draw(st.integers(0, 10_000))), record=True)
+    timeline.run(horizon_s)
+    return timeline.transitions
+
+
+@st.composite
 def cases(
     draw: st.DrawFn,
     *,
@@ -239,17 +274,8 @@ def cases(
     replicas = draw(st.integers(1, 3))
     nodes = draw(st.integers(1, 2))
     horizon_s = draw(st.sampled_from([3.0, 20.0, 200.0]))
-    spares = draw(st.integers(0, 1))
-    plan = FaultPlan()
-    if faults:
-        node = st.integers(0, replicas * nodes + spares - 1)
-        plan = FaultPlan(
-            rate_per_s=draw(st.sampled_from([0.0, 0.05])),
-            scheduled=tuple(draw(st.lists(st.tuples(st.floats(0.0, horizon_s), node), max_size=4))),
-            repair=Phases((0.5, 0.5), (1.0, 10.0)),
-            detect_s=draw(st.sampled_from([0.0, 0.5])),
-            restart_s=draw(st.sampled_from([0.0, 2.0])),
-        )
+    restart_s = draw(st.sampled_from([0.0, 2.0]))
+    lost = draw(node_faults([nodes] * replicas, [restart_s] * replicas, horizon_s)) if faults else ()
     client = ClientPolicy(
         max_retries=draw(st.integers(0, 3)),
         retry_backoff_s=draw(st.sampled_from([0.0, 0.3])),
@@ -263,10 +289,9 @@ def cases(
             nodes_per_replica=nodes,
             horizon_s=horizon_s,
             warmup_s=draw(st.sampled_from([0.0, 1.0])),
-            spare_nodes=spares,
             router=draw(st.sampled_from(routers)),
             client=client,
-            faults=plan,
+            transitions=lost,
             **(draw(tier_plans(one_request)) if tiers else {}),
         ),
         law=replace(

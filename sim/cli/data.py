@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.shared import (
-    Json,
-    show,
-)
+from sim.cli.shared import Json, counts, show
 
 
 def catalog(
@@ -65,7 +62,7 @@ def fault_trace(
     hours = DAY_S / HOUR_S
     window = [None if day is None else day * hours for day in (from_day, to_day)]
     trace = read_fault_trace(file, nodes, *window)
-    cells = replay(trace, _counts("--needed", needed), _counts("--spares", spares), subsets, seed)
+    cells = replay(trace, counts("--needed", needed), counts("--spares", spares), subsets, seed)
     summary = summarise(trace)
     if as_json:
         show(to_json(fault_trace_dict(trace, summary, cells)))
@@ -115,13 +112,3 @@ def providers(
     show(providers_text(found, customer, years, replications))
     if tier is not None and limited is not None:
         show(limits_text(tier, limited))
-
-
-def _counts(option: str, text: str) -> list[int]:
-    """Whole numbers between commas."""
-    from sim.errors import ScenarioError
-
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ScenarioError(f"{option} takes whole numbers", value=text, valid="such as 2,4,8") from None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sim.cli import data, proofs, runs, steps, traces
+from sim.cli import data, proofs, runs, steps, traces, years
 from sim.cli.shared import BAD_INPUT, INTERRUPTED, show
 from sim.errors import SimError
 
@@ -16,7 +16,8 @@ COMMANDS: Final = (
     runs.run,
     runs.check,
     runs.explain,
-    runs.annual,
+    years.availability,
+    years.annual,
     proofs.verify,
     proofs.validate,
     proofs.calibrate,

@@ -90,31 +90,3 @@ def explain(
     show(to_json(explain_dict(loaded, found)) if as_json else explain_text(loaded, found))
     if found.infeasible is not None:
         raise typer.Exit(CANNOT_WORK)
-
-
-def annual(
-    scenario: ScenarioFile,
-    overrides: Set = None,
-    years: Annotated[int, typer.Option(min=1, max=1_000_000, help="Years of faults, without requests.")] = 200,
-    replications: Annotated[int, typer.Option(min=1, max=10_000, help="Of each run of requests.")] = 5,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the table and the JSON; nothing is written without.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Join years of faults with the response of requests to each; print what a year loses, and to what."""
-    from sim.report.annual_text import annual_dict, annual_text
-    from sim.report.console import progress_bar
-    from sim.report.json_text import to_json
-    from sim.study.annual.scenario_year import scenario_year
-    from sim.study.files import write_text
-
-    loaded = load(scenario, overrides, None)
-    with progress_bar(f"{loaded.name}, a year") as progress:
-        found = scenario_year(loaded, years=years, replications=replications, workers=workers, progress=progress)
-    text, data = annual_text(found), to_json(annual_dict(found))
-    if out is not None:
-        write_text(out / f"{loaded.name}_annual.txt", text + "\n")
-        write_text(out / f"{loaded.name}_annual.json", data + "\n")
-    show(data if as_json else text)

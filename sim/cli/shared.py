@@ -46,6 +46,16 @@ def pair(option: str, item: str, valid: str = "") -> tuple[str, str]:
     return key.strip(), value
 
 
+def counts(option: str, text: str) -> list[int]:
+    """Whole numbers between commas."""
+    from sim.errors import ScenarioError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ScenarioError(f"{option} takes whole numbers", value=text, valid="such as 2,4,8") from None
+
+
 def show(text: str) -> None:
     """Print a text or a JSON object."""
     sys.stdout.write(text + "\n")

@@ -156,4 +156,4 @@ class Autoscaler:
         self._paid_s += self._env.now - since_s
 
     def _apply(self, replica: Replica, action: Action) -> None:
-        self._conditions.apply([Transition(self._env.now, replica.index, action, CAUSE)])
+        self._conditions.apply([Transition(self._env.now, replica.index, action, CAUSE)], of_nodes=False)

@@ -3,7 +3,7 @@
 At one instant things happen in this order, whatever the order in which they were scheduled:
 
 1. the end of the horizon (SimPy's `run(until=...)`),
-2. faults, repairs and restarts (SimPy processes, priority 1), and the transitions of a plan in its order,
+2. faults, repairs and restarts: the transitions of a plan in its order, and the autoscaler,
 3. the end of the warm-up,
 4. clients: arrivals, retries, timeouts; transfers of KV that are over,
 5. step boundaries of replicas,

@@ -1,4 +1,4 @@
-"""One run: clients, router, replicas and nodes on one SimPy clock."""
+"""One run: clients, router and replicas on one SimPy clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sim.engine.clock import LAST, WARMUP, Alarm, call_later
 from sim.engine.conditions import Condition, Conditions
 from sim.engine.course import Course
 from sim.engine.decode_replica import DecodeReplica
-from sim.engine.fleet import Fleet
 from sim.engine.handover import Handover
 from sim.engine.health import Health
 from sim.engine.identities import check_identities
@@ -38,6 +37,7 @@ from sim.engine.tenant_tally import TenantTally
 from sim.engine.throttle import Throttled
 from sim.engine.tiers import attach_tiers
 from sim.errors import SimError
+from sim.faults.strike import Strike
 from sim.steptime.law import StepLaw
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
@@ -83,9 +83,11 @@ class Outcome:
     outages : (replica, down at, up at or None); `outage_causes` : of each.
     conditions : (replica, condition, cause) and the seconds in it; they add up to replicas x time.
     longest_refused_tokens : longest request that could never fit, 0 if none was refused.
-    idle_hits : injected faults that met a node not in service.
     sessions : sessions by fate; none in a load of single requests.
     pools : counters of the prefill and the decode pool; None where replicas do both.
+    released : (replica, from, to or None) of replicas that the autoscaler had given back.
+    strikes : faults until the end; those of a replica that was given back met none. Filled by who drew them: the engine
+        hears of their consequences only.
     """
 
     record: Recorder
@@ -93,11 +95,22 @@ class Outcome:
     end_s: float
     outages: tuple[tuple[float | int | None, ...], ...]
     longest_refused_tokens: int
-    idle_hits: int
     sessions: SessionTally
     pools: PoolOutcome | None = None
     outage_causes: tuple[str, ...] = ()
     conditions: tuple[tuple[int, Condition, str, float], ...] = ()
+    released: tuple[tuple[float | int | None, ...], ...] = ()
+    strikes: tuple[Strike, ...] = ()
+
+    @property
+    def node_faults(self) -> int:
+        """Faults of nodes that stood in a replica."""
+        return sum(strike.node is not None and strike.replica is not None for strike in self.strikes)
+
+    @property
+    def idle_hits(self) -> int:
+        """Injected faults that met no replica."""
+        return sum(strike.injected and strike.replica is None for strike in self.strikes)
 
 
 class Cluster:
@@ -153,7 +166,6 @@ class Cluster:
             attach_tiers(env, self.replicas, shared, record.totals, plan.limits.block_size, plan.host, plan.remote)
         self.conditions = Conditions(env, self.replicas, self.clients.lost)
         self.player = Player(env, plan.transitions, self.replicas, self.conditions)
-        self.fleet = self._fleet(streams)
         self.health = None if plan.health is None else Health(env, plan.health, serving, record.totals)
         self.autoscaler = None if plan.autoscaler is None else self._autoscaler(plan.autoscaler, streams)
         self.router = Router(
@@ -166,25 +178,6 @@ class Cluster:
         )
         if self.handover is not None:
             self.handover.start(self.router)
-
-    def _fleet(self, streams: Streams) -> Fleet:
-        """The nodes of all replicas, those that decode last."""
-        plan = self.plan
-        nodes, restart_s = [plan.nodes_per_replica] * plan.replicas, [plan.faults.restart_s] * plan.replicas
-        if plan.decode is not None:
-            nodes += [plan.decode.nodes_per_replica] * plan.decode.replicas
-            restart_s += [plan.decode.restart_s] * plan.decode.replicas
-        return Fleet(
-            self.env,
-            plan.faults,
-            self.replicas,
-            self.conditions,
-            nodes,
-            restart_s,
-            plan.spare_nodes,
-            streams,
-            self.record,
-        )
 
     def _autoscaler(self, wanted: AutoscalerPlan, streams: Streams) -> Autoscaler:
         """What lets replicas come and go."""
@@ -219,7 +212,6 @@ class Cluster:
         horizon.set(plan.horizon_s)
         if plan.warmup_s > 0.0:
             call_later(env, plan.warmup_s, WARMUP, self._open)
-        self.fleet.start()
         self.player.start()
         if self.autoscaler is not None:
             self.autoscaler.start()
@@ -301,11 +293,11 @@ class Cluster:
             end_s=now,
             outages=tuple(tuple(outage) for outage in self.conditions.outages),
             longest_refused_tokens=self.clients.longest_refused_tokens,
-            idle_hits=self.fleet.idle_hits,
             sessions=self.clients.sessions,
             pools=None if self.handover is None else self.handover.outcome(),
             outage_causes=tuple(self.conditions.causes),
             conditions=tuple((*key, seconds) for key, seconds in self.conditions.seconds.items()),
+            released=tuple(tuple(span) for span in self.conditions.released),
         )
 
     def _unfinished_s(self, now: float) -> float:

@@ -1,8 +1,12 @@
 """What condition each replica is in, why, and for how long: the one door through which faults reach replicas.
 
-Whoever decides that something happens (`sim.engine.player`, `sim.engine.fleet`, `sim.engine.autoscaler`) says so here.
+Whoever decides that something happens (`sim.engine.player`, `sim.engine.autoscaler`) says so here.
 Time is kept in one condition at a time, the worst that applies: off, down, hung, paused, draining, degraded (attention
 ranks lost), slow (pace not that of design), up. The seconds in them add up to replicas x time.
+
+A replica that was given back is nobody's: what happens to it changes nothing. Given out again it is complete, on other
+nodes where the old ones had failed; the plan of the fleet knows nothing of that, so until the UP that it has for the
+old nodes, that one included, what it says of the replica is about nodes that are no longer there.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class Conditions:
     ----------
     outages : [replica, down at, up at or None] in order of failure; `causes` : of each.
     seconds : (replica, condition, cause) -> seconds, as far as booked.
+    released : [replica, from, to or None] of replicas that were given back.
     """
 
     def __init__(self, env: Environment, replicas: Sequence[Replica], lost: Callable[[list[Request]], None]) -> None:
@@ -54,7 +59,11 @@ class Conditions:
         self.causes: list[str] = []
         self.seconds: dict[tuple[int, Condition, str], float] = {}
         self._open: dict[int, int] = {}
+        self.released: list[list[float | int | None]] = []
         self._off: set[int] = set()
+        self._struck: set[int] = set()  # those that the plan of the fleet has out of service
+        self._elsewhere: set[int] = set()  # those that stand on other nodes than the plan of the fleet thinks
+        self._usual: dict[int, Transition] = {}
         self._off_s = [0.0] * len(replicas)
         self._since_s = [0.0] * len(replicas)
         self._paused_until_s = [0.0] * len(replicas)
@@ -62,16 +71,34 @@ class Conditions:
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
-    def apply(self, changes: Iterable[Transition]) -> None:
-        """Let changes happen now, in their order; then tell the clients of what was lost."""
+    def apply(self, changes: Iterable[Transition], *, of_nodes: bool = True) -> None:
+        """Let changes happen now, in their order; then tell the clients of what was lost.
+
+        Parameters
+        ----------
+        of_nodes : whether the plan of the fleet has them, rather than somebody who knows on which nodes a replica is.
+        """
         lost: list[Request] = []
         for change in changes:
-            if change.replica in self._off:
-                continue  # nobody is there for it to happen to
+            if of_nodes and self._misses(change):
+                continue
             self._book(change.replica)
             lost += self._change(change)
         if lost:
             self._lost(lost)
+
+    def _misses(self, change: Transition) -> bool:
+        """Whether a change is about nodes that are not there, or no longer."""
+        index, action = change.replica, change.action
+        missed = index in self._off or index in self._elsewhere
+        if action in {Action.DOWN, Action.HANG}:
+            self._struck.add(index)
+        elif action is Action.UP:
+            self._struck.discard(index)
+            self._elsewhere.discard(index)
+        elif action is Action.PACE and self._env.now == 0.0:
+            self._usual[index] = change  # what steps always take longer is told at the beginning
+        return missed
 
     def _change(self, change: Transition) -> list[Request]:
         index, action = change.replica, change.action
@@ -147,17 +174,23 @@ class Conditions:
         if index in self._open:
             self.outages[self._open.pop(index)][2] = self._env.now
         replica.listed = False
+        self.released.append([index, self._env.now, None])
         self._off.add(index)
         self._facets[index] = {Condition.OFF: ""}
         if lost:
             self._lost(lost)
 
     def provision(self, index: int) -> None:
-        """A replica that was released serves."""
+        """A replica that was released serves, on other nodes where those that it had are out of service."""
         self._book(index)
         self._off.remove(index)
+        next(span for span in reversed(self.released) if span[0] == index)[2] = self._env.now
+        if index in self._struck:
+            self._elsewhere.add(index)
         self._facets[index] = {Condition.UP: ""}
         self._replicas[index].revive()
+        if index in self._usual:
+            self._change(self._usual[index])
 
     # ---- time ---------------------------------------------------------------------------------------------------
 

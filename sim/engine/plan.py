@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from sim.engine.tier_plan import HostPlan, RemotePlan
-from sim.faults.phases import Phases
 from sim.faults.transition import Transition
 
 if TYPE_CHECKING:
@@ -187,34 +186,6 @@ class AutoscalerPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class FaultPlan:
-    """Node faults and what follows.
-
-    Attributes
-    ----------
-    rate_per_s : faults per node in service and second; zero for none.
-    scheduled : (time, node index) of faults injected on purpose; node indices count replica by replica, then spares.
-    repair : law of repair times.
-    repair_crews : repairs that go on at once; None for as many as there are faults.
-    restart_s : from a complete set of nodes to the first request served: process start, weight load, KV allocation,
-        graph capture, kernel compilation, warm-up.
-    detect_s : from the fault to the start of recovery.
-    """
-
-    rate_per_s: float = 0.0
-    scheduled: tuple[tuple[float, int], ...] = ()
-    repair: Phases = field(default_factory=lambda: Phases((1.0,), (3600.0,)))
-    repair_crews: int | None = None
-    detect_s: float = 10.0
-    restart_s: float = 330.0
-
-    @property
-    def active(self) -> bool:
-        """Whether any node can fail."""
-        return self.rate_per_s > 0.0 or bool(self.scheduled)
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceLevel:
     """Limits that make a completed request a good one; infinite where not asked for."""
 
@@ -265,7 +236,7 @@ class ClusterPlan:
 
     Attributes
     ----------
-    transitions : what happens to replicas, decided beforehand (`sim.faults`); beside `faults`, which the engine draws.
+    transitions : what happens to replicas, decided beforehand (`sim.faults`).
     in_flight : what becomes of a request that a fault takes: it fails, its client tries again from the prompt, or the
         router sends it on with its output so far.
     health : how the router finds out about replicas; None where it knows at once.
@@ -278,10 +249,8 @@ class ClusterPlan:
     nodes_per_replica: int
     horizon_s: float
     warmup_s: float = 0.0
-    spare_nodes: int = 0
     router: RouterPolicy = "least_outstanding"
     client: ClientPolicy = field(default_factory=ClientPolicy)
-    faults: FaultPlan = field(default_factory=FaultPlan)
     slo: ServiceLevel = field(default_factory=ServiceLevel)
     max_requests: int | None = None
     record_requests: bool = False

@@ -37,7 +37,6 @@ class DecodePool:
     limits : of one decode replica; without prefix caching, since it computes no prompt.
     replicas, nodes_per_replica : as in `ClusterPlan`.
     transfer : how KV arrives.
-    restart_s : as in `FaultPlan`, for a decode replica.
     num_reserved_decode_tokens : room that a rank keeps free for each request it already holds before it admits another
         one (SGLang's flag); an empty rank admits any.
     """
@@ -46,5 +45,4 @@ class DecodePool:
     replicas: int
     nodes_per_replica: int
     transfer: TransferPlan
-    restart_s: float = 330.0
     num_reserved_decode_tokens: int = 0

@@ -53,7 +53,6 @@ class Totals(Counters):
         the slowest. Zero without stages.
     sequence_s : decoding sequences x seconds; kv_token_s : cached tokens x seconds; waiting_s : requests in queues of
         replicas x seconds. All are exact integrals over time, so a mean is their share of the window.
-    node_faults : nodes that failed in service.
     """
 
     arrived: int = 0
@@ -101,7 +100,6 @@ class Totals(Counters):
     recompute_elsewhere_tokens: int = 0
     recompute_broken_tokens: int = 0
     input_tokens_completed: int = 0
-    node_faults: int = 0
     busy_s: float = 0.0
     idle_s: float = 0.0
     hung_s: float = 0.0

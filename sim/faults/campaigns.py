@@ -74,7 +74,7 @@ class Campaigns:
         if board.state[replica] not in SERVING:
             agenda.at(operation.opens(agenda.now_s), self._turn, operation, replica + 1)
             return
-        if operation.wait_for_all and board.serving < len(self._plan.nodes):
+        if operation.wait_for_all and any(state is not State.UP for state in board.state):
             agenda.at(operation.opens(agenda.now_s + operation.retry_s), self._turn, operation, replica)
             return
         self._tally.planned[operation.name] += 1

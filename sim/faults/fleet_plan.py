@@ -129,7 +129,8 @@ class FleetPlan:
     uptime_shape : of a Weibull law of the time to a node's next fault, begun anew when it enters service; 1 for
         memoryless.
     survivors_fail : whether nodes of a replica that is down go on failing (they are powered), or rest.
-    injected : (when, node, name of the class or empty for the first that leaves the pool) of faults on purpose.
+    injected : (when, node, name of the class or empty for the first that leaves the pool) of faults on purpose; they do
+        nothing where the node stands in no replica then. A fault of an engine meets the replica of the node.
     """
 
     nodes: tuple[int, ...]

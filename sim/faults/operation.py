@@ -63,7 +63,7 @@ class Operation:
     cold : whether kernels must be compiled again.
     pause_s : of an exchange of weights in place.
     soak_s : between the first replica and the second under CANARY.
-    wait_for_all : whether a replica is taken only while all others serve.
+    wait_for_all : whether a replica is taken only while all serve, itself included, with all of their ranks.
     retry_s : how long to wait then.
     window : when a replica may be taken; None for always.
     """

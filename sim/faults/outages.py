@@ -7,7 +7,7 @@ two of 30 % leave 49 %; a loss is booked on the first cause of the list that tak
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -49,21 +49,19 @@ class Profile:
     edges_h : (n + 1,) from 0 to the horizon.
     causes : names, in the order in which they take.
     by_cause : (causes, n) share of all requests lost to each.
+    failing_frac : (n,) share of requests that fail.
+    length_h : (n,) how long each step lasts.
     """
 
     edges_h: Floats
     causes: tuple[str, ...]
     by_cause: Floats
+    failing_frac: Floats = field(init=False)
+    length_h: Floats = field(init=False)
 
-    @property
-    def failing_frac(self) -> Floats:
-        """(n,) share of requests that fail."""
-        return np.asarray(self.by_cause.sum(axis=0), dtype=np.float64)
-
-    @property
-    def length_h(self) -> Floats:
-        """(n,) how long each step lasts."""
-        return np.diff(self.edges_h)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "failing_frac", np.asarray(self.by_cause.sum(axis=0), dtype=np.float64))
+        object.__setattr__(self, "length_h", _steps(self.edges_h))
 
     @property
     def horizon_h(self) -> float:
@@ -90,7 +88,7 @@ class Profile:
         years = max(1, round(self.horizon_h / YEAR_H))
         per_year = round(self.horizon_h / years / window_h)
         at = np.interp(np.arange(years * per_year + 1) * window_h, self.edges_h, lost)
-        worst = np.diff(at).reshape(years, per_year).max(axis=1) / window_h
+        worst = _steps(at).reshape(years, per_year).max(axis=1) / window_h
         return np.asarray(np.clip(worst, 0.0, 1.0), dtype=np.float64)
 
     def touched_frac(self, window_h: float) -> float:
@@ -98,12 +96,13 @@ class Profile:
         lost = np.concatenate([[0.0], np.cumsum(self.length_h * (self.failing_frac > 0.0))])
         windows = round(self.horizon_h / window_h)
         at = np.interp(np.arange(windows + 1) * window_h, self.edges_h, lost)
-        return float((np.diff(at) > 0.0).mean())
+        return float((_steps(at) > 0.0).mean())
 
     def stretches(self, at_least: float = 0.0) -> tuple[Floats, Floats]:
         """Start and length of each unbroken stretch in which more than `at_least` of the requests fail."""
         failing = self.failing_frac > at_least
-        ends = np.flatnonzero(np.diff(np.concatenate([[False], failing, [False]]).astype(np.int8)))
+        padded = np.concatenate([[False], failing, [False]])
+        ends = np.flatnonzero(padded[1:] != padded[:-1])
         start_h, end_h = self.edges_h[ends[::2]], self.edges_h[ends[1::2]]
         return start_h, end_h - start_h
 
@@ -114,6 +113,11 @@ class Profile:
         year = np.minimum((start_h / YEAR_H).astype(np.int64), longest.size - 1)
         np.maximum.at(longest, year, length_h)
         return longest
+
+
+def _steps(values: Floats) -> Floats:
+    """From each value to the next; `np.diff` costs more than the subtraction on rows as short as these."""
+    return np.asarray(values[1:] - values[:-1], dtype=np.float64)
 
 
 def profile(parts: Sequence[Outages], horizon_h: float) -> Profile:
@@ -130,6 +134,8 @@ def profile(parts: Sequence[Outages], horizon_h: float) -> Profile:
     left = np.ones(edges.size - 1)
     by_cause = np.zeros((len(cut), edges.size - 1))
     for row, (start, end, severity) in enumerate(cut):
+        if not start.size:
+            continue
         first, last = np.searchsorted(edges, start), np.searchsorted(edges, end)
         kept = np.ones(edges.size - 1)
         for i, j, share in zip(first.tolist(), last.tolist(), severity.tolist(), strict=True):

@@ -40,7 +40,7 @@ class Tally:
     capacity_s : replica-seconds of capacity: a degraded replica counts with its surviving ranks, a paused one not.
     cause_s : replica-seconds in which requests are not taken, by what began it.
     pause_s, slow_s, tainted_s : replica-seconds of pauses, of steps longer than designed, and of wrong tokens.
-    faults : events by class; those that met a node which was not there are in `idle_hits`.
+    faults : events by class; injected ones that met a node outside all replicas are in `idle_hits` and not here.
     replica_faults : events that took a replica out, wholly or in part, by class.
     planned : replicas taken for planned work, by its name.
     hands_on_s : work of people on faults.

@@ -22,9 +22,10 @@ from sim.faults.campaigns import Campaigns
 from sim.faults.fault_class import FaultClass
 from sim.faults.fleet_plan import FleetPlan
 from sim.faults.node_clock import exponential_s, uniforms
-from sim.faults.node_pool import AWAY, NodePool
+from sim.faults.node_pool import NodePool
 from sim.faults.shocks import Shocks
 from sim.faults.shrinking import Shrinking
+from sim.faults.strike import Strike
 from sim.faults.tally import SERVING, State, Tally
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
@@ -43,6 +44,8 @@ class Timeline:
     ----------
     tally : sums of the run.
     transitions : what happened to replicas, in order of time; empty where they are not kept.
+    strikes : faults in order of time; empty where they are not kept. Those that come with a shock of a rack are in it,
+        outages of the site are not.
     """
 
     def __init__(self, plan: FleetPlan, streams: Streams, *, record: bool = False) -> None:
@@ -52,6 +55,8 @@ class Timeline:
         self.tally = Tally(count)
         self._agenda = Agenda()
         self._board = Board(plan, self._agenda, self.tally, record=record)
+        self.strikes: list[Strike] = []
+        self._record = record
         rates = [kind.rate_per_s for kind in plan.node_classes]
         self._cumulative = list(accumulate(rates))
         total = self._cumulative[-1] if rates else 0.0
@@ -68,7 +73,7 @@ class Timeline:
         )
         self._recovery = [0] * count  # counts down-times of each replica; a later one makes an earlier recovery void
         self._waiters: deque[int] = deque()
-        self._engine_draws: list[Iterator[float]] = []
+        self._engine_draws: dict[int, Iterator[float]] = {}
         self._cold = [False] * count
         self._asked = [-1] * count  # number of the recovery for which a node is being rented
         self._site_down = False
@@ -94,10 +99,9 @@ class Timeline:
         if self._shrinking is not None:
             self._shrinking.start()
         for replica in range(len(plan.nodes)):
-            self._engine_draws.append(uniforms(self._streams.generator(f"engine/{replica}")))
             self._arm_engine(replica)
         if plan.common.shock_per_s > 0.0:
-            Shocks(plan, self._streams, agenda, self._pool, self.tally, self._break).start()
+            Shocks(plan, self._streams, agenda, self._pool, self.tally, self._shocked).start()
         if plan.common.site_per_s > 0.0:
             self._site_draws = uniforms(self._streams.generator("site"))
             self._arm_site()
@@ -122,21 +126,37 @@ class Timeline:
             pool.power(node)
 
     def _inject(self, node: int, name: str) -> None:
-        kinds = self._plan.node_classes
+        """A fault on purpose; it does nothing where it meets no replica, or one of an engine a replica that is down."""
+        plan, home = self._plan, self._pool.home[node]
+        kinds = (*plan.node_classes, *plan.replica_classes)
         kind = next((kind for kind in kinds if (kind.name == name if name else kind.leaves)), None)
         if kind is None:
-            raise ValueError(f"no class of node faults named {name!r}")
-        self._struck(node, kind)
+            raise ValueError(f"no class of faults named {name!r}")
+        of_engine = kind in plan.replica_classes
+        if home < 0 or (of_engine and self._board.state[home] not in SERVING):
+            self.tally.idle_hits += 1
+            self._note(kind, None if of_engine else node, -1, injected=True)
+        elif of_engine:
+            self._engine_struck(home, kind, injected=True)
+        else:
+            self._struck(node, kind, injected=True)
 
-    def _struck(self, node: int, kind: FaultClass) -> None:
-        """A node has a fault."""
+    def _note(self, kind: FaultClass, node: int | None, home: int, *, injected: bool = False) -> None:
+        if self._record:
+            replica = home if home >= 0 else None
+            self.strikes.append(Strike(self._agenda.now_s, kind.name, node, replica, injected))
+
+    def _shocked(self, node: int, kind: FaultClass) -> None:
+        self._note(kind, node, self._pool.home[node])
+        self._break(node, kind)
+
+    def _struck(self, node: int, kind: FaultClass, *, injected: bool = False) -> None:
+        """A node that is not away has a fault."""
         pool, agenda, tally = self._pool, self._agenda, self.tally
         home = pool.home[node]
-        if home == AWAY:
-            tally.idle_hits += 1
-            return
         tally.faults[kind.name] += 1
         tally.hands_on_s += kind.hands_on_s
+        self._note(kind, node, home, injected=injected)
         draws = pool.clocks[node].draws
         if home >= 0 and self._board.state[home] in SERVING:
             if kind.slow_s is not None:
@@ -244,7 +264,7 @@ class Timeline:
         """An attempt to rent a node is over."""
         if self._recovery[replica] != recovery or replica not in self._waiters:
             return
-        if next(self._engine_draws[replica]) < self._plan.spares.rent_success:
+        if next(self._of_engine(replica)) < self._plan.spares.rent_success:
             self._pool.rent(replica)
             if not self._pool.free_slots[replica]:
                 self._waiters.remove(replica)
@@ -314,29 +334,42 @@ class Timeline:
 
     def _arm_engine(self, replica: int) -> None:
         """Set the clocks of engine faults, which run while a replica serves."""
-        draws, agenda = self._engine_draws[replica], self._agenda
+        agenda = self._agenda
         for kind in self._plan.replica_classes:
             if kind.rate_per_s > 0.0:
-                at_s = agenda.now_s + exponential_s(next(draws), kind.rate_per_s)
+                at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
                 agenda.at(at_s, self._engine_due, replica, kind, self._recovery[replica])
+
+    def _of_engine(self, replica: int) -> Iterator[float]:
+        """Uniform draws of a replica, from a stream that is begun when it is first asked for."""
+        draws = self._engine_draws.get(replica)
+        if draws is None:
+            draws = self._engine_draws[replica] = uniforms(self._streams.generator(f"engine/{replica}"))
+        return draws
 
     def _engine_due(self, replica: int, kind: FaultClass, recovery: int) -> None:
         if self._recovery[replica] != recovery or self._board.state[replica] not in SERVING:
             return
-        draws, agenda = self._engine_draws[replica], self._agenda
+        self._engine_struck(replica, kind)
+        if self._recovery[replica] == recovery:  # still in service: the next of this kind
+            agenda = self._agenda
+            at_s = agenda.now_s + exponential_s(next(self._of_engine(replica)), kind.rate_per_s)
+            agenda.at(at_s, self._engine_due, replica, kind, recovery)
+
+    def _engine_struck(self, replica: int, kind: FaultClass, *, injected: bool = False) -> None:
+        """The engine of a replica that serves has a fault."""
+        draws, agenda = self._of_engine(replica), self._agenda
         self.tally.faults[kind.name] += 1
         self.tally.hands_on_s += kind.hands_on_s
+        self._note(kind, None, replica, injected=injected)
         if kind.slow_s is not None:
             slow_s = kind.slow_s.draw(draws)
             self.tally.slow_s[kind.name] += slow_s
             self._board.tell(replica, Action.PACE, kind.name, kind.pace * self._usual_pace)
-            agenda.at(agenda.now_s + slow_s, self._warm, replica, recovery, kind.name)
+            agenda.at(agenda.now_s + slow_s, self._warm, replica, self._recovery[replica], kind.name)
         else:
             self.tally.replica_faults[kind.name] += 1
             self._hit(replica, kind, -1, draws)
-        if self._recovery[replica] == recovery:  # still in service: the next of this kind
-            at_s = agenda.now_s + exponential_s(next(draws), kind.rate_per_s)
-            agenda.at(at_s, self._engine_due, replica, kind, recovery)
 
     def _arm_site(self) -> None:
         after_s = exponential_s(next(self._site_draws), self._plan.common.site_per_s)

@@ -24,23 +24,24 @@ PANELS: Final = (
 )
 
 
-def save_one_fault_plot(frame: pd.DataFrame, scenario: Scenario, path: Path) -> None:
+def save_one_fault_plot(frame: pd.DataFrame, scenario: Scenario, path: Path, event: str = "fault") -> None:
     """Draw the course of every case into a file.
 
     Parameters
     ----------
     frame : of `sim.study.one_fault`.
+    event : what happens at time 0, in one word.
 
     Raises
     ------
     RunDirectoryError : the file cannot be written.
     """
     with drawn(len(PANELS), 1, sharex=True, figure={"figsize": SIZE}) as (figure, axes):
-        draw_one_fault(figure, axes, frame, scenario)
+        draw_one_fault(figure, axes, frame, scenario, event)
         save(figure, path)
 
 
-def draw_one_fault(figure: Any, axes: list[Any], frame: pd.DataFrame, scenario: Scenario) -> None:
+def draw_one_fault(figure: Any, axes: list[Any], frame: pd.DataFrame, scenario: Scenario, event: str) -> None:
     """One panel per figure, one line per case."""
     cases = list(frame["case"].drop_duplicates())
     for axis, (metric, label, factor) in zip(axes, PANELS, strict=True):
@@ -62,9 +63,9 @@ def draw_one_fault(figure: Any, axes: list[Any], frame: pd.DataFrame, scenario: 
     axes[0].set_ylim(0.0, 105.0)
     _logarithmic(axes[2], scenario)
     axes[-1].set_ylim(-2.0, 105.0)
-    axes[-1].set_xlabel("minutes since the fault; requests by their time of arrival")
-    figure.suptitle(f"{scenario.name}: one fault", x=0.01, ha="left", fontweight="bold")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(cases))
+    axes[-1].set_xlabel(f"minutes since the {event}; requests by their time of arrival")
+    figure.suptitle(f"{scenario.name}: one {event}", x=0.01, ha="left", fontweight="bold")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cases))
 
 
 def _logarithmic(axis: Any, scenario: Scenario) -> None:

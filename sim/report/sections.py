@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sim.report.figures import Figure, metric_figure
+from sim.study.fault_figures import PREFIX, WAKE
 from sim.study.metric import Metric
 from sim.study.result import Result
 from sim.study.tenants import OPTION as TENANT
@@ -128,11 +129,21 @@ def latency_rows(result: Result) -> list[LatencyRow]:
 def rows_of(result: Result, wanted: Sequence[tuple[str, str]]) -> list[Row]:
     """Those of the wanted figures that the result holds."""
     known = metrics_of(result)
-    return [
+    rows = [
         Row(words, metric_figure(known[name]))
         for name, words in wanted
         if name in known and (known[name].value is not None or name not in WHERE_IT_APPLIES)
     ]
+    return [*rows, *_by_cause(known)] if wanted is FAILURES else rows
+
+
+def _by_cause(known: Mapping[str, Metric]) -> Iterator[Row]:
+    """Time that replicas spent in each condition because of each class of faults."""
+    for condition in WAKE:
+        for name, metric in known.items():
+            if name.startswith(f"{condition}_"):
+                cause = _words_of(name.removeprefix(f"{condition}_").removesuffix("_s"))
+                yield Row(f"Replica time {condition}, {cause}, per run", metric_figure(metric))
 
 
 def warnings_of(result: Result) -> list[str]:
@@ -151,11 +162,21 @@ def fates(result: Result) -> str:
 
 def efforts(result: Result) -> str:
     """What happened on the way."""
-    return ", ".join(
+    said = [
         f"{result.counts[name]:,} {_noun(result.counts[name], *EFFORTS[name])}"
         for name in EFFORTS
         if name in result.counts
-    )
+    ]
+    causes = [
+        f"{count:,} {_words_of(name.removeprefix(PREFIX))}"
+        for name, count in result.counts.items()
+        if name.startswith(PREFIX)
+    ]
+    return ", ".join(said) + (f". Faults by class: {', '.join(causes)}" if causes else "")
+
+
+def _words_of(cause: str) -> str:
+    return cause.replace("_", " ")
 
 
 def _noun(count: int, one: str, many: str) -> str:

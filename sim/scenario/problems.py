@@ -86,7 +86,8 @@ def _words(detail: ErrorDetails, kind: type[BaseModel]) -> _Words:
 
 def _siblings(kind: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     """Valid keys beside the offending one."""
-    return list(dict.fromkeys(name for holder in _models_at(kind, loc[:-1]) for name in holder.model_fields))
+    fields = (pair for holder in _models_at(kind, loc[:-1]) for pair in holder.model_fields.items())
+    return list(dict.fromkeys(info.alias or name for name, info in fields))
 
 
 def _range(kind: type[BaseModel], loc: Sequence[int | str]) -> str:

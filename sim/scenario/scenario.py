@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 from sim.scenario.disaggregation import Deployment
 from sim.scenario.hardware import HardwareSection
 from sim.scenario.model import ModelSection
+from sim.scenario.operations import OperationName, OperationSection
 from sim.scenario.pricing import Pricing
 from sim.scenario.reliability import Reliability
 from sim.scenario.router import RouterSection
@@ -36,6 +37,8 @@ class Scenario(Section):
     workload: WorkloadSection
     router: RouterSection = RouterSection()
     reliability: Reliability = Reliability()
+    operations: dict[OperationName, OperationSection] | None = None
+    """Planned work by name; without the section, the upgrades of the catalog, with an empty one, none."""
     slo: SloSection = SloSection()
     pricing: Pricing = Pricing()
     run: RunSection = RunSection()
@@ -75,7 +78,7 @@ class Scenario(Section):
 
     def resolved(self) -> dict[str, Any]:
         """All keys with their values, defaults filled in; plain data."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def digest(self) -> str:
         """Hash of the resolved scenario and of the content of the files it names; equal scenarios are equal runs."""

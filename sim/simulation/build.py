@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sim.engine.plan import ClusterPlan, EngineLimits, PrefixHash, ServiceLevel
 from sim.engine.pools import DecodePool
+from sim.faults.fleet_plan import FleetPlan
 from sim.scenario.mix import PartSlo
 from sim.scenario.scenario import Scenario
 from sim.scenario.slo import SloSection
@@ -14,9 +15,9 @@ from sim.simulation.clients import client_policy, health_plan
 from sim.simulation.engine import kv_cache_dtype, node_of
 from sim.simulation.engine_constants import calibration, constant, engine_constants
 from sim.simulation.expert_load import expert_load
-from sim.simulation.faults import fault_plan, restart_parts
 from sim.simulation.memory import Planned
-from sim.simulation.roles import Role, nodes_in_service, roles_of
+from sim.simulation.roles import Role, roles_of
+from sim.simulation.run_faults import run_fleet
 from sim.simulation.scheduler import new_token_ratio, scheduler_of, tenant_limits
 from sim.simulation.step_times import step_times_law
 from sim.simulation.tiers import host_plan, remote_plan
@@ -41,6 +42,7 @@ class Built:
     Attributes
     ----------
     law : of the kernels; `served` is that of the engine that runs them, or of measured step times in its place.
+    fleet : nodes of all pools and what may happen to them; None where nothing does.
     """
 
     planned: Planned
@@ -52,6 +54,7 @@ class Built:
     decode_planned: Planned | None = None
     decode_law: KernelStepLaw | None = None
     decode_served: StepLaw | None = None
+    fleet: FleetPlan | None = None
 
 
 def build(scenario: Scenario, draw: KernelDraw | None = None) -> Built:
@@ -67,14 +70,14 @@ def build(scenario: Scenario, draw: KernelDraw | None = None) -> Built:
     """
     first, *others = roles_of(scenario)
     law = law_of(first.scenario, first.planned, draw)
-    nodes = nodes_in_service(scenario) if others else None
     built = Built(
         first.planned,
         law,
         _served(first, law),
-        cluster_plan(first.scenario, first.planned, nodes),
+        cluster_plan(first.scenario, first.planned),
         workload_of(scenario),
         tenant_service_levels(scenario),
+        fleet=run_fleet(scenario),
     )
     if not others:
         return built
@@ -102,7 +105,6 @@ def decode_pool(scenario: Scenario, prefill: Role, decode: Role) -> DecodePool:
         replicas=decode.replicas,
         nodes_per_replica=decode.planned.layout.num_nodes,
         transfer=transfer_plan(scenario, prefill.planned, decode.planned),
-        restart_s=sum(restart_parts(decode.scenario, decode.planned).values()),
         num_reserved_decode_tokens=reserved_decode_tokens(scenario),
     )
 
@@ -133,25 +135,18 @@ def _host_is_given(scenario: Scenario) -> bool:
     return scenario.deployment.engine.host_overhead_ms is not None or "host_overhead_ms" in calibration(scenario)
 
 
-def cluster_plan(scenario: Scenario, planned: Planned, nodes: int | None = None) -> ClusterPlan:
-    """Limits, policies and faults of the cluster.
-
-    Parameters
-    ----------
-    nodes : in service, where there are others than those of `planned`.
-    """
+def cluster_plan(scenario: Scenario, planned: Planned) -> ClusterPlan:
+    """Limits and policies of the cluster."""
     deployment, run, mix = scenario.deployment, scenario.run, scenario.workload.mix
     scaling = deployment.autoscaling
     return ClusterPlan(
         limits=limits_of(scenario, planned),
         replicas=deployment.replicas if scaling is None else scaling.max_replicas,
         nodes_per_replica=planned.layout.num_nodes,
-        spare_nodes=deployment.spare_nodes,
         horizon_s=run.horizon_s,
         warmup_s=run.warmup_s,
         router=scenario.router.policy,
         client=client_policy(scenario),
-        faults=fault_plan(scenario, planned, nodes),
         slo=service_level(scenario),
         max_requests=run.max_requests,
         record_requests=run.record_requests,

@@ -1,31 +1,15 @@
-"""The fleet of a scenario for the clock of days: faults by class, repair, spares and planned work of the catalog."""
+"""The fleet of a scenario for the clock of days: faults by class, repair, spares and planned work."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from sim.catalog.tables import number
-from sim.faults.fault_class import FaultClass
-from sim.faults.fleet_plan import FleetPlan, Recovery, Shop, Spares
-from sim.faults.operation import Operation, Strategy
-from sim.faults.phases import Phases, exponential, lognormal
+from sim.faults.fleet_plan import FleetPlan, Recovery
 from sim.scenario.scenario import Scenario
-from sim.simulation.faults import TABLE, fault_plan, node_faults_per_1000_node_days, restart_parts
-from sim.simulation.roles import roles_of
-from sim.units import DAY_S, HOUR_S, MINUTE_S, MONTH_H
-
-NODE_CLASSES: Final = (
-    "software_crash",
-    "gpu_reset",
-    "node_swap",
-    "gpu_rma",
-    "net_link",
-    "host_hw",
-    "host_maint",
-    "sdc",
-    "thermal",
-)
-ENGINE_STAYS: Final = frozenset({"software_crash"})  # the node is not at fault
+from sim.simulation.fault_classes import node_classes, replica_classes
+from sim.simulation.faults import TABLE, detect_s, restart_parts
+from sim.simulation.fleet_parts import common, early_faults, elastic, frailty_shape, shop, spares
+from sim.simulation.operations import operations
+from sim.simulation.roles import Role, roles_of
 
 
 def fleet_plan(scenario: Scenario) -> FleetPlan:
@@ -33,89 +17,47 @@ def fleet_plan(scenario: Scenario) -> FleetPlan:
 
     `reliability.node_faults_per_1000_node_days` scales all classes of node faults; `reliability.repair`, where the
     scenario sets it, takes the place of the repair times of all classes whose node leaves. Nodes that return with their
-    fault still in them are part of the rate: first faults come so much less often.
+    fault still in them are part of the rate, and so are shocks of several nodes.
 
     Raises
     ------
     ScenarioError, CatalogError, ModelConfigError : the input cannot be used.
     """
     roles = roles_of(scenario)
-    faults = fault_plan(scenario, roles[0].planned, sum(role.nodes for role in roles))
-    preset = Phases(faults.repair.shares, faults.repair.means_s, faults.repair.sigma)
-    chosen = preset if "repair" in scenario.reliability.model_fields_set else None
-    nodes = [role.planned.layout.num_nodes for role in roles for _ in range(role.replicas)]
-    restart_s = [
-        sum(restart_parts(role.scenario, role.planned).values()) for role in roles for _ in range(role.replicas)
-    ]
+    early_amplitude, early_s = early_faults(scenario)
     return FleetPlan(
-        nodes=tuple(nodes),
-        recovery=Recovery(faults.detect_s, number(TABLE, "hang", "detect_s"), tuple(restart_s)),
-        node_classes=node_classes(node_faults_per_1000_node_days(scenario), chosen),
-        replica_classes=replica_classes(),
-        spares=Spares(scenario.deployment.spare_nodes),
-        shop=Shop(
-            crews=faults.repair_crews,
-            bad_repair=number(TABLE, "bad_repair", "probability"),
-            refail=exponential(number(TABLE, "bad_repair", "refail_mean_days") * DAY_S),
-        ),
-        operations=operations(),
-        frailty_shape=number(TABLE, "frailty", "shape"),
+        nodes=tuple(role.planned.layout.num_nodes for role in roles for _ in range(role.replicas)),
+        recovery=recovery(scenario, roles),
+        node_classes=node_classes(scenario.reliability),
+        replica_classes=replica_classes(scenario.reliability),
+        spares=spares(scenario),
+        shop=shop(scenario),
+        common=common(scenario),
+        elastic=elastic(scenario),
+        operations=operations(scenario),
+        frailty_shape=frailty_shape(scenario),
+        early_amplitude=early_amplitude,
+        early_s=early_s,
+    )
+
+
+def recovery(scenario: Scenario, roles: tuple[Role, ...]) -> Recovery:
+    """Detection, restart of each replica, and what comes after it."""
+    chosen, warming = scenario.reliability, scenario.reliability.warming
+    parts = [restart_parts(role.scenario, role.planned) for role in roles for _ in range(role.replicas)]
+    hang_s, compile_s = chosen.detect_hang_s, chosen.cold_compile_s
+    if compile_s is None:
+        compile_s = number(TABLE, "restart", "cold_compile_s")
+    return Recovery(
+        detect_s=detect_s(scenario),
+        detect_hang_s=number(TABLE, "hang", "detect_s") if hang_s is None else hang_s,
+        restart_s=tuple(sum(part.values()) for part in parts),
+        warm_s=0.0 if warming is None else warming.duration_s,
+        warm_pace=1.0 if warming is None else warming.pace,
+        cold_s=max(0.0, compile_s - parts[0]["kernel_compile_s"]),
     )
 
 
 def replicas_by_pool(scenario: Scenario) -> tuple[int, ...]:
     """Replicas of each pool, in order."""
     return tuple(role.replicas for role in roles_of(scenario))
-
-
-def node_classes(per_1000_node_days: float, repair: Phases | None = None) -> tuple[FaultClass, ...]:
-    """The classes of the catalog, scaled to a total rate that bad repairs are part of.
-
-    Parameters
-    ----------
-    repair : of all classes whose node leaves; None for their own.
-    """
-    rates = {name: number(TABLE, f"fault_{name}", "rate_per_1000_node_days") for name in NODE_CLASSES}
-    first_frac = 1.0 - number(TABLE, "bad_repair", "probability")
-    per_s = first_frac * per_1000_node_days / (sum(rates.values()) * 1000.0 * DAY_S)
-    return tuple(_node_class(name, per_s * rate, repair) for name, rate in rates.items())
-
-
-def _node_class(name: str, rate_per_s: float, repair: Phases | None) -> FaultClass:
-    subject = f"fault_{name}"
-    return FaultClass(
-        name,
-        rate_per_s,
-        None if name in ENGINE_STAYS else repair or _repair(subject),
-        hang_frac=number(TABLE, subject, "hang_frac"),
-        slow_s=exponential(number(TABLE, subject, "slow_mean_min") * MINUTE_S) if name == "thermal" else None,
-        pace=number(TABLE, subject, "pace") if name == "thermal" else 1.0,
-        hidden=exponential(number(TABLE, subject, "hidden_mean_h") * HOUR_S) if name == "sdc" else None,
-    )
-
-
-def _repair(subject: str) -> Phases:
-    mean_s, sigma = number(TABLE, subject, "repair_mean_h") * HOUR_S, number(TABLE, subject, "repair_sigma")
-    return lognormal(mean_s, sigma) if sigma else exponential(mean_s)
-
-
-def replica_classes() -> tuple[FaultClass, ...]:
-    """Engines that crash, and those that are slow for a while."""
-    crash_per_s = 1.0 / (number(TABLE, "engine_crash", "mtbf_days") * DAY_S)
-    slow_per_s = number(TABLE, "fail_slow", "per_replica_month") / (MONTH_H * HOUR_S)
-    slow_s = exponential(number(TABLE, "fail_slow", "slow_mean_min") * MINUTE_S)
-    return (
-        FaultClass("engine_crash", crash_per_s, hang_frac=number(TABLE, "engine_crash", "hang_frac")),
-        FaultClass("fail_slow", slow_per_s, slow_s=slow_s, pace=number(TABLE, "fail_slow", "pace")),
-    )
-
-
-def operations() -> tuple[Operation, ...]:
-    """Planned work at the intervals of the catalog, each for the first time after half of its interval."""
-    engine_s, driver_s = (number(TABLE, name, "interval_days") * DAY_S for name in ("engine_upgrade", "driver_upgrade"))
-    drain_s = number(TABLE, "engine_upgrade", "drain_s")
-    work_s = number(TABLE, "driver_upgrade", "work_h") * HOUR_S
-    return (
-        Operation("engine_upgrade", Strategy.ROLLING, 0.5 * engine_s, engine_s, drain_s=drain_s),
-        Operation("driver_upgrade", Strategy.ROLLING, 0.5 * driver_s, driver_s, drain_s=drain_s, work_s=work_s),
-    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import repeat
 
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.throttle import Throttled
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built, build
+from sim.simulation.run_faults import met, run_faults
 from sim.streams import Streams
 from sim.workload.mix import Mix
 from sim.workload.request import RequestDraw
@@ -32,8 +34,12 @@ def run_replication(scenario: Scenario, replication: int, progress: Callable[[fl
 
 def run_built(built: Built, seed: int, replication: int, progress: Callable[[float], None] | None = None) -> Outcome:
     """The same for a scenario that is already built."""
-    streams = Streams(seed, replication)
-    return Cluster(built.cluster, built.served, sent_by(built, streams), streams, built.decode_served).run(progress)
+    streams, cluster = Streams(seed, replication), built.cluster
+    faults = None if built.fleet is None else run_faults(built.fleet, streams, cluster.horizon_s)
+    if faults is not None:
+        cluster = replace(cluster, transitions=faults.transitions)
+    outcome = Cluster(cluster, built.served, sent_by(built, streams), streams, built.decode_served).run(progress)
+    return outcome if faults is None else replace(outcome, strikes=met(faults.strikes, outcome))
 
 
 def sent_by(built: Built, streams: Streams) -> Load:

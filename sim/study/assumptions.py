@@ -8,12 +8,10 @@ from sim.catalog import models
 from sim.catalog.tables import Fact, table
 from sim.scenario.deployment import EngineSection
 from sim.scenario.disaggregation import DisaggregationSection
-from sim.scenario.reliability import Reliability
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import Built
 from sim.simulation.engine import node_of, reserve_key
 from sim.simulation.engine_constants import CONSTANTS
-from sim.simulation.faults import RESTART_PARTS
 from sim.simulation.roles import roles_of
 from sim.simulation.step_times import HOST_CONSTANTS
 from sim.simulation.tiers import unused_rows
@@ -23,6 +21,7 @@ from sim.steptime.kernel import KernelStepLaw
 from sim.steptime.law import StepLaw
 from sim.steptime.tabulated import TabulatedLaw
 from sim.study.assumed import AssumedInput, assumed_only
+from sim.study.assumed_faults import run_facts
 from sim.study.money import Money
 
 CLIENT_KEYS = ("max_retries", "retry_backoff_s", "retry_backoff_factor", "retry_backoff_max_s", "request_timeout_s")
@@ -113,7 +112,6 @@ def _transfer(pools: DisaggregationSection) -> Iterator[tuple[str, Fact]]:
 
 
 def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
-    chosen = scenario.reliability
     open_keys = tuple(key for key in CLIENT_KEYS if getattr(scenario.router, key) is None)
     if scenario.router.retry_budget_frac is not None and scenario.router.retry_budget_burst is None:
         open_keys += ("retry_budget_burst",)
@@ -125,20 +123,7 @@ def _reliability(scenario: Scenario) -> Iterator[tuple[str, Fact]]:
     if scenario.router.health.knowledge == "observed":
         unset = tuple(key for key in BREAKER_KEYS if getattr(scenario.router.health, key) is None)
         yield from _rows("reliability", "router", only=unset or ("",))
-    if chosen.faults and chosen.node_faults_per_1000_node_days is None:
-        yield from _rows("reliability", "node_faults")
-    if chosen.faults or chosen.inject:
-        yield from _rows("reliability", f"repair_{chosen.repair}")
-        yield from _rows("reliability", "restart", only=tuple(_restart(chosen)) or ("",))
-
-
-def _restart(chosen: Reliability) -> Iterator[str]:
-    """Parts of detection and restart that the scenario leaves to the catalog."""
-    if chosen.detect_s is None:
-        yield "detect_s"
-    for part in RESTART_PARTS:
-        if getattr(chosen.restart, part) is None:
-            yield "load_bandwidth_gb_per_s" if part == "weight_load_s" else part
+    yield from run_facts(scenario)
 
 
 def _model(name: str) -> Iterator[tuple[str, Fact]]:

@@ -217,17 +217,19 @@ def _speculation(found: Check) -> Iterator[str]:
 
 
 def _faults(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    faults = sum(outcome.record.totals.node_faults for outcome in outcomes)
+    nodes = sum(outcome.node_faults for outcome in outcomes)
+    engines = sum(strike.node is None and strike.replica is not None for o in outcomes for strike in o.strikes)
     idle = sum(outcome.idle_hits for outcome in outcomes)
-    if scenario.reliability.faults and not faults and not scenario.reliability.inject:
+    if scenario.reliability.faults and not nodes and not engines and not scenario.reliability.inject:
         yield (
             "No node failed in the simulated time: failures come days apart, so this run says nothing about them. "
             "Inject one (reliability.inject) to see what it does."
         )
-    if faults:
+    if nodes or engines:
         hours = sum(outcome.end_s for outcome in outcomes) / HOUR_S
+        words = [f"{count:,} {noun}" for count, noun in ((nodes, "node faults"), (engines, "engine faults")) if count]
         yield (
-            f"{faults:,} node faults fell into {hours:.3g} simulated hours: throughput and cost per token are those of "
+            f"{' and '.join(words)} fell into {hours:.3g} simulated hours: throughput and cost per token are those of "
             "such a time, not of a year."
         )
     if idle:

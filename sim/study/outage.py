@@ -42,7 +42,9 @@ def one_lost_gpu(
         }
     )
     built = build(faulty)
-    needed_s = built.cluster.faults.detect_s + built.cluster.faults.restart_s
+    assert built.fleet is not None
+    recovery = built.fleet.recovery
+    needed_s = recovery.detect_s + recovery.restart_s[0]
     if at_s + needed_s >= run.horizon_s:
         raise SimError(
             f"the outage of {needed_s:.0f} s does not end before run.horizon_s = {run.horizon_s:g}: simulate longer"

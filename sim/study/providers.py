@@ -121,7 +121,8 @@ def figures(
 ) -> ServiceFigures:
     """Figures of independent replications, whole years each."""
     years = profiles[0].horizon_h / YEAR_H
-    longest = np.concatenate([one.longest_h() for one in profiles])
+    longest_h = [one.longest_h() for one in profiles]
+    longest = np.concatenate(longest_h)
     lost = [one.lost_h() for one in profiles]
     return ServiceFigures(
         name,
@@ -131,7 +132,7 @@ def figures(
         outage_days=mean_interval([one.touched_frac(DAY_H) for one in profiles]),
         worst_hour=mean_interval([float(one.worst_frac(HOUR_H).mean()) for one in profiles]),
         worst_day=mean_interval([float(one.worst_frac(DAY_H).mean()) for one in profiles]),
-        longest_h=mean_interval([float(one.longest_h().mean()) for one in profiles]),
+        longest_h=mean_interval([float(one.mean()) for one in longest_h]),
         over={label: proportion_interval(int((longest > hours).sum()), longest.size) for label, hours in OVER.items()},
         theory_clear=None if theory is None else theory[0],
         theory_served=None if theory is None else theory[1],

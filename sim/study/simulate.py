@@ -15,6 +15,7 @@ from sim.simulation.check import Check, check
 from sim.simulation.infeasible import Infeasible
 from sim.simulation.roles import gpus_in_service
 from sim.study.assumptions import assumed_inputs
+from sim.study.fault_figures import fault_counts, fault_metrics
 from sim.study.latency import latencies_by_replication, latency_metrics
 from sim.study.manifest import manifest_of
 from sim.study.metric import Metric
@@ -135,7 +136,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "killed": sum(total.killed for total in totals),
         **({"throttled": throttled} if (throttled := sum(total.throttled for total in totals)) else {}),
         "preemptions": sum(total.preemptions for total in totals),
-        "node_faults": sum(total.node_faults for total in totals),
+        **fault_counts(outcomes),
         **{f"sessions_{fate}": sum(getattr(tally, fate) for tally in tallies) for fate in fates},
     }
 
@@ -155,6 +156,7 @@ def figures(
         *pool_metrics(scenario.name, pools),
         _kv_peak(scenario.name, outcomes, windows, pools),
         *utilisation_metrics(scenario, windows),
+        *fault_metrics(scenario.name, outcomes),
         *money.metrics,
         *tenant_metrics(outcomes, windows, scenario.run.horizon_s, note),
     )

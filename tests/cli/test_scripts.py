@@ -110,3 +110,39 @@ def test_attainment_falls_with_load_and_with_faults(root: Path, tmp_path: Path) 
     )
     assert (frame["slo_attainment_frac"] < frame["slo_attainment_without_faults_frac"]).all()
     assert frame["slo_attainment_frac"].is_monotonic_decreasing
+
+
+def test_spares_cost_more_and_avoid_less_each_time(root: Path, tmp_path: Path) -> None:
+    """Hours short fall with the first spare, cost rises with every one, and the first hour avoided is the cheapest."""
+    size = ["--replicas", "1", "--spares", "0,1,2", "--fleets", "30", "--horizon-s", "1500", "--replications", "2"]
+    done = run(root, "spares", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "spares.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "spares.csv")
+    assert {"replicas", "spares", "option", "metric", "unit", "value", "low", "high", "status"} == set(frame.columns)
+    owned = frame[frame["option"] == "owned"].pivot_table(index="spares", columns="metric", values="value")
+    assert owned["cost_usd_per_mtok_output"].is_monotonic_increasing
+    assert (owned["cost_usd_per_mtok_output_with_downtime"] > owned["cost_usd_per_mtok_output"]).all()
+    avoided = owned["cost_usd_per_outage_hour_avoided"]
+    assert avoided[2] > 10.0 * avoided[1]
+    short_h = frame[frame["metric"] == "short_h_per_year"].set_index("spares")["value"]
+    assert short_h[1] < 0.3 * short_h[0]
+    assert "api" not in set(frame["option"])  # an API has no nodes to spare
+
+
+def test_an_upgrade_costs_what_it_takes(root: Path, tmp_path: Path) -> None:
+    """Without a drain attempts are lost and repeated, in place hardly any time is lost, blue-green asks for nodes."""
+    size = ["--replicas", "2", "--rate-rps", "3", "--replications", "2"]
+    done = run(root, "rolling_upgrade", "--out", str(tmp_path), *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "rolling_upgrade.png").read_bytes().startswith(b"\x89PNG")
+    frame = pd.read_csv(tmp_path / "rolling_upgrade.csv")
+    means = frame.pivot_table(index="case", columns="metric", values="value")
+    assert means.loc["rolling, no drain", "retries_per_min"] > means.loc["rolling", "retries_per_min"]
+    assert means.loc["rolling", "bad_frac"] > means.loc["nothing", "bad_frac"]
+    same = means.loc["blue-green"] == means.loc["nothing"]
+    assert same.all()
+    lines = {line[:24].strip(): line[24:].split() for line in done.stdout.splitlines()[1:]}
+    assert float(lines["rolling, cold kernels"][0]) > 2.0 * float(lines["rolling"][0])
+    assert float(lines["weights in place"][1]) < 1.0 < float(lines["rolling"][1])
+    assert float(lines["blue-green"][2]) > 0.0

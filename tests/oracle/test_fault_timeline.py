@@ -292,3 +292,27 @@ def test_hangs_are_noticed_late() -> None:
     for found, outage_s in ((crash, 310.0), (hang, 310.0 + 0.5 * 590.0)):
         theory = up_h * HOUR_S / (up_h * HOUR_S + outage_s)
         assert abs(z_score(found, lambda tally, t=theory: tally.at_least_frac(1), theory)) < Z
+
+
+def test_planned_work_waits_for_lost_ranks() -> None:
+    """A replica that serves without a node is not stopped for an upgrade, which would last as long as the repair.
+
+    Four ranks on a node each, 20 days of repair and no spare: replica-hours down for upgrades are those of the restarts
+    alone; where the upgrade does not wait they are many times more.
+    """
+    kind = FaultClass("node", 1.0 / (60 * DAY_S), exponential(20 * DAY_S))
+    upgrade = Operation("upgrade", Strategy.ROLLING, 5 * DAY_S, 10 * DAY_S)
+    plan = FleetPlan(
+        nodes=(4,),
+        recovery=Recovery(0.0, 0.0, (60.0,)),
+        node_classes=(kind,),
+        elastic=Elastic(ranks_per_node=1, max_failed_ranks=4, pause_fail_s=0.0, pause_rejoin_s=0.0),
+        operations=(upgrade,),
+    )
+    found = tallies(plan, 2e4)
+    taken = sum(tally.planned["upgrade"] for tally in found)
+    down_s = sum(tally.cause_s["upgrade"] for tally in found)
+    assert taken > 100
+    assert down_s == pytest.approx(60.0 * taken, rel=0.02)
+    hasty = tallies(replace(plan, operations=(replace(upgrade, wait_for_all=False),)), 2e4)
+    assert sum(tally.cause_s["upgrade"] for tally in hasty) > 10.0 * down_s

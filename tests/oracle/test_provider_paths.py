@@ -9,11 +9,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from sim.errors import ScenarioError
+from sim.faults import alternating_nodes
 from sim.faults.alternating_nodes import AlternatingNodes
 from sim.faults.outages import Outages, failover, profile
 from sim.faults.phases import Phases
 from sim.faults.provider import Provider
 from sim.faults.provider_incidents import IncidentLaw
+from sim.faults.timeline import Timeline
+from sim.oracle.availability import k_of_n, unit_availability
 from sim.oracle.failover import any_up_frac, cycle_availability, detection_unavailability
 from sim.stats.mean import standard_error
 from sim.streams import Streams
@@ -219,3 +222,28 @@ def test_results_do_not_depend_on_the_number_of_workers() -> None:
         for n in (1, 2)
     ]
     assert_frame_equal(*frames)
+
+
+def test_a_larger_pool_has_the_nodes_of_a_smaller_one() -> None:
+    """Under one name each node has its own faults and repairs, whatever the pool: comparisons of sizes are paired."""
+    lives = []
+    for own in (pool(1, 0), pool(1, 1), pool(2, 1)):
+        line = Timeline(own.plan(), Streams(6).part("own"), record=True)
+        line.run(20 * YEAR_H * HOUR_S)
+        lives.append({(strike.node, strike.at_s) for strike in line.strikes})
+    assert lives[0] < lives[1] < lives[2]
+    assert len(lives[0]) > 50
+    other = Timeline(pool(1, 0).plan(), Streams(6).part("other"), record=True)
+    other.run(20 * YEAR_H * HOUR_S)
+    assert not lives[0] & {(strike.node, strike.at_s) for strike in other.strikes}
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_the_start_with_all_nodes_up_is_forgotten(forgotten: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the very first day as many nodes are away as ever; without a warm-up (negative twin) far fewer are."""
+    if not forgotten:
+        monkeypatch.setattr(alternating_nodes, "WARM_UP", 0.0)
+    own = pool(2, 0, mtbf_h=480.0, restart_s=0.0)
+    clear = [profile(own.outages(24.0, Streams(8, index), "own"), 24.0).clear_frac for index in range(3000)]
+    theory = k_of_n(4, 4, unit_availability(480.0, 0.3 * 0.25 + 0.5 * 12.0 + 0.2 * 120.0))
+    assert (abs(z_of(clear, theory)) < Z) is forgotten

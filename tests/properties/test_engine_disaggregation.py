@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.pools import DecodePool, TransferPlan
 from sim.streams import Streams
-from tests.engine_cases import UNEVEN, Case, cases
+from tests.engine_cases import UNEVEN, Case, cases, node_faults
 
 
 @st.composite
@@ -43,7 +43,6 @@ def pools(draw: st.DrawFn, case: Case, *, tight: bool) -> DecodePool:
         replicas=draw(st.integers(1, 3)),
         nodes_per_replica=draw(st.integers(1, 2)),
         transfer=transfer,
-        restart_s=draw(st.sampled_from([0.0, 1.5])),
         num_reserved_decode_tokens=draw(st.sampled_from([0, 0, 10])),
     )
 
@@ -51,14 +50,14 @@ def pools(draw: st.DrawFn, case: Case, *, tight: bool) -> DecodePool:
 @st.composite
 def disaggregated(draw: st.DrawFn, *, faults: bool = False, tight: bool = False, caching: bool = False) -> Case:
     """A random cluster of two pools; faults may meet nodes of either."""
-    case = draw(cases(faults=faults, tight=tight, caching=caching))
+    case = draw(cases(tight=tight, caching=caching))
     pool = draw(pools(case, tight=tight))
     plan = replace(case.plan, decode=pool)
     if faults:
-        nodes = plan.replicas * plan.nodes_per_replica + pool.replicas * pool.nodes_per_replica + plan.spare_nodes
-        node = st.integers(0, nodes - 1)
-        scheduled = tuple(draw(st.lists(st.tuples(st.floats(0.0, plan.horizon_s), node), max_size=4)))
-        plan = replace(plan, faults=replace(plan.faults, scheduled=scheduled))
+        nodes = [plan.nodes_per_replica] * plan.replicas + [pool.nodes_per_replica] * pool.replicas
+        restart_s = [draw(st.sampled_from([0.0, 2.0]))] * plan.replicas
+        restart_s += [draw(st.sampled_from([0.0, 1.5]))] * pool.replicas
+        plan = replace(plan, transitions=draw(node_faults(nodes, restart_s, plan.horizon_s)))
     law = replace(UNEVEN, attention_cap_tokens=case.law.attention_cap_tokens)
     return replace(case, plan=plan, law=law)
 

@@ -58,10 +58,10 @@ def test_no_deadlock_under_the_rules_of_any_engine(case: Case) -> None:
 @given(failing_cases, st.lists(st.floats(0.0, 20.0), max_size=8))
 @settings(max_examples=150)
 def test_blocks_are_conserved_at_every_failure_point(case: Case, instants: list[float]) -> None:
-    """Blocks allocated = freed + held, and all other identities, at random instants and right after every fault."""
-    faults = [at_s for at_s, _ in case.plan.faults.scheduled]
-    checks = assert_conserved_at(case, [*instants, *faults])
-    assert checks <= len(instants) + len(faults)
+    """Blocks allocated = freed + held, and all other identities, at random instants and after all that faults do."""
+    times = {change.at_s for change in case.plan.transitions}
+    checks = assert_conserved_at(case, [*instants, *times])
+    assert checks <= len(instants) + len(times)
 
 
 @given(cases(flavours=True, tight=True))
@@ -105,4 +105,4 @@ def test_no_deadlock_under_the_rules_of_any_engine_at_length(case: Case) -> None
 @settings(max_examples=3000)
 def test_blocks_are_conserved_at_length(case: Case, instants: list[float]) -> None:
     """The same over many more clusters and instants."""
-    assert_conserved_at(case, [*instants, *(at_s for at_s, _ in case.plan.faults.scheduled)])
+    assert_conserved_at(case, [*instants, *{change.at_s for change in case.plan.transitions}])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from sim.engine.plan import ClientPolicy, FaultPlan
+from sim.engine.plan import ClientPolicy
 from tests.engine_cases import Case, cases
 from tests.engine_reference import Reference
 
@@ -17,7 +17,6 @@ def assert_agrees(case: Case) -> None:
         case.plan,
         replicas=1,
         client=ClientPolicy(request_timeout_s=1e6),
-        faults=FaultPlan(),
         horizon_s=1e6,
         warmup_s=0.0,
     )

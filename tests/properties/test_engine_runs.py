@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, FaultPlan
-from sim.faults.phases import Phases
+from sim.engine.plan import ClientPolicy
+from sim.faults.phases import exponential
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
 from tests.engine_cases import Case, cases
+from tests.fault_cases import played
 
 
 def run(case: Case, samples: int = 1000) -> Outcome:
@@ -82,9 +83,10 @@ def test_a_seed_fixes_the_run(case: Case) -> None:
 @given(cases())
 @settings(max_examples=60)
 def test_a_fault_rate_of_zero_is_no_faults(case: Case) -> None:
-    """A fault plan that never fires changes nothing, whatever else it says."""
-    idle = FaultPlan(rate_per_s=0.0, repair=Phases((1.0,), (7.0,)), repair_crews=1, detect_s=0.0, restart_s=1.0)
-    assert_identical(run(case), run(replace(case, plan=replace(case.plan, faults=idle))))
+    """A fleet in which nothing fails changes nothing, whatever else its plan says."""
+    nodes, horizon_s = (case.plan.nodes_per_replica,) * case.plan.replicas, case.plan.horizon_s
+    idle = played(nodes=nodes, repair=exponential(7.0), detect_s=0.0, restart_s=1.0, horizon_s=horizon_s)
+    assert_identical(run(case), run(replace(case, plan=replace(case.plan, transitions=idle))))
 
 
 faultless = st.sampled_from([(False, False), (True, False), (True, True)]).flatmap(

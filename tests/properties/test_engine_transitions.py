@@ -63,9 +63,10 @@ def test_a_seed_fixes_the_run(case: Case) -> None:
 @given(st.one_of(cases(faults=True), cases(caching=True, tiers=True, faults=True), disaggregated(faults=True)))
 @settings(max_examples=60, deadline=None)
 def test_transitions_after_the_end_change_nothing(case: Case) -> None:
-    """A player that has nothing to play before the horizon leaves the run as it is without one, bit for bit."""
-    late = (Transition(case.plan.horizon_s + 1.0, 0, Action.DOWN, "late"),)
-    assert_identical(run(case), run(replace(case, plan=replace(case.plan, transitions=late))))
+    """What a player has to play after the horizon leaves the run as it is without, bit for bit."""
+    late = Transition(case.plan.horizon_s + 1.0, 0, Action.DOWN, "late")
+    changes = (*case.plan.transitions, late)
+    assert_identical(run(case), run(replace(case, plan=replace(case.plan, transitions=changes))))
 
 
 comparable = st.one_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -136,6 +137,9 @@ def test_times_add_up_and_transitions_are_a_possible_life(plan: FleetPlan, seed:
     line = Timeline(plan, Streams(seed), record=True)
     tally = line.run(0.5 * YEAR_S)
     check(plan, tally, line.transitions, 0.5 * YEAR_S)
+    struck = [strike for strike in line.strikes if not (strike.injected and strike.replica is None)]
+    assert Counter(strike.cause for strike in struck) == tally.faults
+    assert len(line.strikes) - len(struck) == tally.idle_hits
     again = Timeline(plan, Streams(seed), record=True)
     again.run(0.5 * YEAR_S)
     assert again.transitions == line.transitions

@@ -12,7 +12,8 @@ from sim.engine.cluster import Outcome
 from sim.engine.plan import AutoscalerPlan, ClientPolicy
 from sim.errors import ScenarioError
 from sim.faults.transition import Action, Transition
-from tests.study_cases import tiny
+from sim.simulation.run import run_replication
+from tests.study_cases import QUICK_RESTART, tiny
 from tests.unit.test_engine_states import STEP_S, plan_of, run, seconds_in
 
 PLAN = AutoscalerPlan(
@@ -96,6 +97,68 @@ def test_faults_do_not_meet_replicas_that_are_not_there() -> None:
 
     assert with_hits.record.rows == without.record.rows
     assert with_hits.outages == ()
+
+
+def test_a_replica_given_out_again_stands_on_other_nodes() -> None:
+    """A restart that the fleet has for nodes lost before it was given back does not kill what runs there now.
+
+    The first replica is given back when its work is done; lost in the fleet's plan while it is off, it comes again for
+    more work at 310 s. The plan's UP, and a hang before it, are about the old nodes; a fault after it is real.
+    """
+    again = [(300.0 + 0.001 * index, 10, 400) for index in range(8)] + [(315.0, 10, 200)] * 3
+    quick = {"provision_s": 0.0, "restart_s": 0.0, "scale_down_cooldown_s": 20.0}
+    plain = scaled([*LONG, *again, LATE], **quick)
+    old = [Transition(at_s, 0, action, "x") for at_s, action in ((200.0, Action.DOWN), (330.0, Action.UP))]
+    hidden = Transition(320.0, 0, Action.HANG, "x")
+    struck = Transition(340.0, 0, Action.DOWN, "x")
+
+    assert any(index == 0 and from_s < 200.0 and to_s == 310.0 for index, from_s, to_s in plain.released)  # type: ignore[operator]
+    met = scaled([*LONG, *again, LATE], *old, hidden, **quick)
+    assert (met.record.rows, met.outages) == (plain.record.rows, ())
+    lost = scaled([*LONG, *again, LATE], *old, struck, **quick)
+    assert [(replica, down_s) for replica, down_s, _ in lost.outages] == [(0, 340.0)]
+    assert lost.record.totals.killed > 0
+
+
+def test_the_price_of_elasticity_is_paid_by_replicas_that_come_later() -> None:
+    """Steps that always take twice as long, as told at the start, do so on a replica provisioned at 10 s too."""
+    usual = [Transition(0.0, replica, Action.PACE, "elastic", 2.0) for replica in range(3)]
+    quick = {"provision_s": 0.0, "restart_s": 0.0, "scale_down_cooldown_s": 1e9}
+    outcome = scaled([*LONG, (11.0, 10, 20), LATE], *usual, **quick)
+    up = {index for index, name, _, _ in outcome.conditions if name == "up"}
+    slow = {index for index, name, _, _ in outcome.conditions if name == "slow"}
+
+    assert slow == {0, 1, 2}
+    assert up <= {0}, "never at the pace of design"
+
+
+def test_ranks_that_return_to_a_complete_replica_change_nothing() -> None:
+    """An elastic replica lost ranks, was given back, and came again whole: the GROW of the fleet's plan is idle."""
+    gone = Transition(200.0, 0, Action.SHRINK, "x", ranks=(0,))
+    back = Transition(330.0, 0, Action.GROW, "x", ranks=(0,))
+    again = [(300.0 + 0.001 * index, 10, 400) for index in range(8)]
+    quick = {"provision_s": 0.0, "restart_s": 0.0, "scale_down_cooldown_s": 20.0}
+
+    with_it, without = (scaled([*LONG, *again, LATE], *steps, **quick) for steps in ((gone, back), ()))
+    assert with_it.record.rows == without.record.rows
+    assert "degraded" not in seconds_in(with_it)
+
+
+def test_faults_of_replicas_that_were_given_back_are_no_node_faults() -> None:
+    """Of two faults in an autoscaled scenario the one at the replica that nobody has met no replica."""
+    scenario = tiny(
+        QUICK_RESTART
+        | {
+            "deployment.autoscaling": {"max_replicas": 2, "target": 1000.0},
+            "reliability.inject": [{"at_s": 20.0, "node": 0}, {"at_s": 25.0, "node": 1}],
+            "deployment.spare_nodes": 2,
+        }
+    )
+    outcome = run_replication(scenario, 0)
+
+    assert (outcome.node_faults, outcome.idle_hits) == (1, 1)
+    assert [(strike.node, strike.replica) for strike in outcome.strikes] == [(0, 0), (1, None)]
+    assert [replica for replica, _, _ in outcome.outages] == [0]
 
 
 def test_without_an_autoscaler_everything_is_paid() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
 from sim.engine.pools import DecodePool, TransferPlan
-from sim.faults.phases import Phases
+from sim.faults.phases import exponential
+from sim.faults.transition import Transition
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
+from tests.fault_cases import played
 from tests.unit.test_engine_semantics import OneSecond, latencies, limits
 
 ONCE = ClientPolicy(max_retries=0)
@@ -37,7 +39,6 @@ def run(
         replicas=decode_replicas,
         nodes_per_replica=1,
         transfer=TransferPlan(1.0, send, receive, latency_s),
-        restart_s=3.0,
         num_reserved_decode_tokens=reserved,
     )
     cluster = ClusterPlan(
@@ -51,9 +52,10 @@ def run(
     return Cluster(cluster, OneSecond(), load, Streams(1), decode_law).run()
 
 
-def one_fault(at_s: float, node: int) -> FaultPlan:
+def one_fault(at_s: float, node: int, spares: int = 0) -> tuple[Transition, ...]:
     """One fault of one node; detection takes a second, a restart two (three on the decode side), a repair ages."""
-    return FaultPlan(scheduled=((at_s, node),), repair=Phases((1.0,), (1e6,)), detect_s=1.0, restart_s=2.0)
+    repair = exponential(1e6)
+    return played((at_s, node), nodes=(1, 1), spares=spares, repair=repair, detect_s=1.0, restart_s=(2.0, 3.0))
 
 
 def test_first_and_second_token_of_one_request() -> None:
@@ -207,7 +209,7 @@ def test_kv_on_its_way_yields_to_growth() -> None:
 
 def test_prefill_replica_dies_during_a_transfer() -> None:
     """Its requests are lost wherever they wait for their KV; who decodes already is not touched."""
-    outcome = run([(0.0, 20, 10), (3.0, 50, 5)], faults=one_fault(5.0, 0), client=ONCE, horizon_s=40.0)
+    outcome = run([(0.0, 20, 10), (3.0, 50, 5)], transitions=one_fault(5.0, 0), client=ONCE, horizon_s=40.0)
 
     # A: KV at 3 s, tokens at 4..12. B: token at 4 s, KV would be there at 9 s
     totals = outcome.record.totals
@@ -223,7 +225,7 @@ def test_decode_replica_dies_during_a_transfer() -> None:
     """All requests sent to it are lost, their KV on the other side is given back, and clients start from the prompt."""
     small = limits(num_kv_blocks=6)
     client = ClientPolicy(max_retries=1, retry_backoff_s=1.0)
-    outcome = run([(0.0, 50, 3)], prefill=small, faults=one_fault(3.0, 1), client=client, spare_nodes=1, horizon_s=40.0)
+    outcome = run([(0.0, 50, 3)], prefill=small, transitions=one_fault(3.0, 1, 1), client=client, horizon_s=40.0)
 
     # token at 1 s, KV due at 6 s. Dead at 3 s; retried at 4 s, prefilled at once (its blocks came back), token at 5 s;
     # the decode replica is up at 3 + 1 + 3 = 7 s; KV at 12 s, tokens at 13 and 14
@@ -236,12 +238,12 @@ def test_decode_replica_dies_during_a_transfer() -> None:
 
 def test_without_a_decode_replica_requests_keep_their_kv_and_wait() -> None:
     """While the decode replica restarts, a computed prompt waits where it is, and a client may give it up there."""
-    faults = one_fault(0.5, 1)
-    waits = run([(0.0, 50, 3)], faults=faults, spare_nodes=1, horizon_s=40.0)
+    lost = one_fault(0.5, 1, 1)
+    waits = run([(0.0, 50, 3)], transitions=lost, horizon_s=40.0)
     # token at 1 s; up at 4.5 s; KV at 9.5 s
     assert latencies(waits) == [(1.0, 11.5)]
     client = ClientPolicy(max_retries=0, request_timeout_s=2.5)
-    gone = run([(0.0, 50, 3)], faults=faults, spare_nodes=1, client=client, horizon_s=40.0)
+    gone = run([(0.0, 50, 3)], transitions=lost, client=client, horizon_s=40.0)
     assert gone.record.totals.abandoned == 1
     assert gone.record.sojourn_s == pytest.approx(2.5)
     assert gone.pools is not None

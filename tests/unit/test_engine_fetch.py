@@ -11,11 +11,12 @@ from simpy import Environment
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.fetch import Fetch
 from sim.engine.link import Link, call_at
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
 from sim.engine.request import Request
-from sim.faults.phases import Phases
+from sim.faults.phases import exponential
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
+from tests.fault_cases import played
 from tests.unit.test_engine_prefix_cache import LIMITS, OneSecond, ttfts
 
 PLAIN = replace(LIMITS, enable_prefix_caching=False)
@@ -121,9 +122,9 @@ def test_a_request_that_is_withdrawn_while_it_fetches_leaves_no_trace() -> None:
 
 def test_a_replica_that_dies_loses_what_is_on_its_way() -> None:
     """Killed at 5 s, up again at 11 s, the request fetches once more, behind the transfer that nobody wants."""
-    faults = FaultPlan(scheduled=((5.0, 0),), repair=Phases((1.0,), (1.0,)), detect_s=1.0, restart_s=5.0)
+    lost = played((5.0, 0), repair=exponential(1.0), spares=1, detect_s=1.0, restart_s=5.0)
     client = ClientPolicy(max_retries=20, retry_backoff_s=1.0, retry_backoff_factor=1.0)
-    outcome = run([RequestDraw(0.0, 110, 1)], 100, faults=faults, spare_nodes=1, client=client)
+    outcome = run([RequestDraw(0.0, 110, 1)], 100, transitions=lost, client=client)
 
     assert ttfts(outcome) == [pytest.approx(22.0)]
     assert outcome.record.totals.fetched_tokens == 100

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
-from sim.faults.phases import Phases
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
+from sim.faults.phases import exponential
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
 from tests.engine_cases import draws
+from tests.fault_cases import played
 
 LIMITS = EngineLimits(
     max_num_seqs=8,
@@ -145,8 +146,7 @@ def test_a_preempted_request_finds_its_own_blocks() -> None:
 
 def fault(at_s: float) -> dict[str, object]:
     return {
-        "faults": FaultPlan(scheduled=((at_s, 0),), repair=Phases((1.0,), (1.0,)), detect_s=1.0, restart_s=5.0),
-        "spare_nodes": 1,
+        "transitions": played((at_s, 0), repair=exponential(1.0), spares=1, detect_s=1.0, restart_s=5.0),
         "client": ClientPolicy(max_retries=20, retry_backoff_s=1.0, retry_backoff_factor=1.0),
     }
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import pytest
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, ServiceLevel
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, ServiceLevel
 from sim.errors import SimError
-from sim.faults.phases import Phases
+from sim.faults.phases import exponential
+from sim.faults.transition import Transition
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.request import RequestDraw
+from tests.fault_cases import played
 
 
 @dataclass(frozen=True)
@@ -203,15 +205,16 @@ def test_timeout_then_retry_succeeds() -> None:
     assert (totals.completed, totals.retries, totals.lost_tokens) == (2, 1, 1)
 
 
-def fault_plan(**changes: object) -> FaultPlan:
-    base = {"scheduled": ((10.5, 0),), "detect_s": 2.0, "restart_s": 5.0, "repair": Phases((1.0,), (50.0,))}
-    return FaultPlan(**{**base, **changes})  # type: ignore[arg-type]
+def faults(*injected: tuple[float, int], **changes: object) -> tuple[Transition, ...]:
+    """One node fault at 10.5 s unless others are given; no random ones."""
+    base: dict[str, object] = {"detect_s": 2.0, "restart_s": 5.0, "repair": exponential(50.0)}
+    return played(*(injected or ((10.5, 0),)), **{**base, **changes})  # type: ignore[arg-type]
 
 
 def test_node_fault_kills_the_replica_and_a_spare_brings_it_back() -> None:
     """In-flight work is lost; with a spare the replica is back after detection and restart."""
     client = ClientPolicy(max_retries=20, retry_backoff_s=1.0, retry_backoff_factor=1.0)
-    outcome = run([(0.0, 10, 20)], faults=fault_plan(), spare_nodes=1, client=client, horizon_s=100.0)
+    outcome = run([(0.0, 10, 20)], transitions=faults(spares=1), client=client, horizon_s=100.0)
 
     assert outcome.outages == ((0, 10.5, 17.5),)
     totals = outcome.record.totals
@@ -222,7 +225,7 @@ def test_node_fault_kills_the_replica_and_a_spare_brings_it_back() -> None:
 
 def test_without_a_spare_the_replica_waits_for_the_repair() -> None:
     """Down time is detection and repair in parallel, then the restart."""
-    outcome = run([(0.0, 10, 20)], faults=fault_plan(), horizon_s=5000.0, client=ClientPolicy(max_retries=0))
+    outcome = run([(0.0, 10, 20)], transitions=faults(), horizon_s=5000.0, client=ClientPolicy(max_retries=0))
 
     assert outcome.record.totals.failed == 1
     [(_, down_s, up_s)] = outcome.outages
@@ -231,7 +234,7 @@ def test_without_a_spare_the_replica_waits_for_the_repair() -> None:
 
 def test_other_replica_takes_the_retries() -> None:
     """With two replicas the lost request is served by the survivor at once."""
-    outcome = run([(0.0, 10, 20)], faults=fault_plan(), replicas=2, horizon_s=200.0)
+    outcome = run([(0.0, 10, 20)], transitions=faults(nodes=(1, 1)), replicas=2, horizon_s=200.0)
 
     assert outcome.record.totals.completed == 1
     assert latencies(outcome)[0][1] == pytest.approx(10.5 + 0.05 + 20.0)
@@ -239,16 +242,16 @@ def test_other_replica_takes_the_retries() -> None:
 
 def test_fault_comes_before_the_boundary_of_the_same_instant() -> None:
     """A fault at exactly 10 s loses the step that would have ended then."""
-    outcome = run([(0.0, 10, 20)], faults=fault_plan(scheduled=((10.0, 0),)), client=ClientPolicy(max_retries=0))
+    outcome = run([(0.0, 10, 20)], transitions=faults((10.0, 0)), client=ClientPolicy(max_retries=0))
 
     assert outcome.record.totals.lost_tokens == 9
 
 
 def test_zero_fault_rate_is_bit_for_bit_the_run_without_faults() -> None:
-    """An inactive fault plan changes nothing at all."""
+    """A fleet in which nothing fails has nothing to tell, and its run is the one without a fleet."""
     requests = [(0.37 * i, 10 + i, 5 + i) for i in range(30)]
     plain = run(requests)
-    zero = run(requests, faults=FaultPlan(rate_per_s=0.0, repair=Phases((1.0,), (7.0,))), spare_nodes=2)
+    zero = run(requests, transitions=played(rate_per_s=0.0, repair=exponential(7.0), spares=2))
 
     assert plain.record.rows == zero.record.rows
     assert plain.record.totals == zero.record.totals
@@ -353,8 +356,8 @@ def test_a_fault_in_the_step_that_preempted_leaves_no_block_on_admission() -> No
     """The step that put a request back is lost with the replica; the first batch after it admits as usual."""
     engine = limits(num_kv_blocks=6)  # as in the preemption test: the batch that forms at 11 s preempts
     client = ClientPolicy(max_retries=9, retry_backoff_s=2.0, retry_backoff_factor=1.0)
-    faults = fault_plan(scheduled=((11.5, 0),), detect_s=0.0, restart_s=1.0)
-    outcome = run([(0.0, 20, 20), (0.0, 20, 20)], engine=engine, faults=faults, spare_nodes=1, client=client)
+    lost = faults((11.5, 0), detect_s=0.0, restart_s=1.0, spares=1)
+    outcome = run([(0.0, 20, 20), (0.0, 20, 20)], engine=engine, transitions=lost, client=client)
 
     # back at 12.5 s, retried at 13.5 s; then as without the fault
     assert latencies(outcome) == [(14.5, 33.5), (14.5, 42.5)]
@@ -362,8 +365,8 @@ def test_a_fault_in_the_step_that_preempted_leaves_no_block_on_admission() -> No
 
 def test_all_replicas_down_at_once_fails_what_retries_do_not_outlast() -> None:
     """With both replicas down, a request fails after its last retry; one with more patience is served afterwards."""
-    faults = fault_plan(scheduled=((5.0, 0), (5.0, 1)))
-    plan = {"faults": faults, "replicas": 2, "spare_nodes": 2, "horizon_s": 200.0}
+    lost = faults((5.0, 0), (5.0, 1), nodes=(1, 1), spares=2)
+    plan = {"transitions": lost, "replicas": 2, "horizon_s": 200.0}
     short = run([(6.0, 10, 2)], client=ClientPolicy(max_retries=2, retry_backoff_s=1.0), **plan)
     long = run([(6.0, 10, 2)], client=ClientPolicy(max_retries=9, retry_backoff_s=1.0), **plan)
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from sim.engine.cluster import Cluster, Load
-from sim.engine.plan import ClientPolicy, FaultPlan, ServiceLevel
+from sim.engine.plan import ClientPolicy, ServiceLevel
 from sim.engine.throttle import Throttled
 from sim.errors import IdentityError
 from sim.streams import Streams
 from sim.workload.batch import Pile
 from sim.workload.request import RequestDraw
+from tests.fault_cases import played
 from tests.unit.test_sessions_client import LIMITS, OneSecond, Scripted, plan
 
 
@@ -142,8 +143,7 @@ def test_identities_hold_in_random_mixtures(seed):
         names=("a", "b", "c"),
         limits=limits,
         horizon_s=rng.choice((150.0, 400.0, 5000.0)),
-        faults=FaultPlan(scheduled=((60.0, 0),), detect_s=3.0, restart_s=10.0),
-        spare_nodes=1,
+        transitions=played((60.0, 0), spares=1, detect_s=3.0, restart_s=10.0),
         client=ClientPolicy(request_timeout_s=60.0, max_retries=2, retry_backoff_s=1.0),
     )
     tally = outcome.record.tenants
@@ -165,14 +165,12 @@ def test_tenants_must_add_up():
 
 def test_faults_and_piles_together():
     """Jobs lost to a fault are sent again, in their place; every fate is counted for its tenant."""
-    faults = FaultPlan(scheduled=((2.5, 0),), detect_s=1.0, restart_s=2.0)
     jobs = [job(0.0, 1, 4, 50.0) for _ in range(4)]
     outcome = run(
         [job(0.0, 0, 3)],
         [Throttled(1, iter(jobs), 2)],
         [(1, Pile(0.0, 50.0, 4))],
-        faults=faults,
-        spare_nodes=1,
+        transitions=played((2.5, 0), spares=1, detect_s=1.0, restart_s=2.0),
         client=ClientPolicy(max_retries=3, retry_backoff_s=10.0),
     )
     assert [total.completed for total in outcome.record.tenants.totals] == [1, 4]

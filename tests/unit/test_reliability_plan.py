@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import sim
 from sim.catalog.tables import fact, number, table
-from sim.engine.cluster import Cluster
-from sim.engine.fleet import draw_repair_s
 from sim.engine.plan import ClientPolicy
 from sim.errors import ScenarioError
+from sim.faults.node_clock import uniforms
 from sim.llm.layout import Layout
+from sim.scenario.reliability import EngineClass, NodeClass
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import build
-from sim.simulation.faults import fault_plan, node_weight_bytes, repair_law, restart_parts
+from sim.simulation.faults import node_weight_bytes, repair_law, restart_parts
+from sim.simulation.fleet_plan import fleet_plan
 from sim.simulation.memory import Planned, plan
-from sim.simulation.run import load
-from sim.streams import Streams
+from sim.simulation.run import run_built
+from sim.simulation.run_faults import run_fleet
 from sim.units import DAY_S, GB, HOUR_S
 
 
@@ -32,18 +34,57 @@ def baseline(root: Path) -> Scenario:
 
 def test_no_random_faults_unless_asked_for(baseline: Scenario) -> None:
     """A scenario that says nothing about reliability runs without faults."""
-    assert not fault_plan(baseline, plan(baseline)).active
+    assert run_fleet(baseline) is None
+    assert build(baseline).fleet is None
 
 
 def test_catalog_defaults(baseline: Scenario) -> None:
-    """5 faults per 1000 node-days, urgent repairs, 10 s to detect a crash."""
+    """A run has the fleet of a year: 5 node faults per 1000 node-days, those of bad repairs in it, 10 s to detect."""
     asked = baseline.with_({"reliability.faults": True})
-    faults = fault_plan(asked, plan(asked))
+    fleet = run_fleet(asked)
 
-    assert faults.rate_per_s == pytest.approx(5.0 / 1000.0 / DAY_S)
-    assert faults.repair == repair_law("urgent")
-    assert faults.detect_s == 10.0
-    assert faults.repair_crews is None
+    assert fleet is not None
+    leave_per_s = sum(kind.rate_per_s for kind in fleet.node_classes if kind.leaves)
+    stay_per_s = sum(kind.rate_per_s for kind in fleet.node_classes if not kind.leaves)
+    assert leave_per_s / (1.0 - fleet.shop.bad_repair) + stay_per_s == pytest.approx(5.0 / 1000.0 / DAY_S)
+    assert fleet.recovery.detect_s == 10.0
+    assert fleet.shop.crews is None
+    assert replace(fleet, node_classes=fleet.node_classes[:-1]) == fleet_plan(asked)
+    assert (fleet.node_classes[-1].name, fleet.node_classes[-1].rate_per_s) == ("node_fault", 0.0)
+
+
+def test_a_run_with_injected_faults_only_has_no_others(baseline: Scenario) -> None:
+    """Nothing comes by itself: no rate, no bad repair, no planned work; nodes and recovery are those of a year."""
+    fleet = run_fleet(baseline.with_({"reliability.inject": [{"at_s": 10.0, "node": 1}], "deployment.spare_nodes": 1}))
+
+    assert fleet is not None
+    assert fleet.injected == ((10.0, 1, "node_fault"),)
+    assert not replace(fleet, injected=()).active
+    assert fleet.shop.bad_repair == 0.0
+    assert (fleet.nodes, fleet.recovery) == (fleet_plan(baseline).nodes, fleet_plan(baseline).recovery)
+    [default] = [kind for kind in fleet.node_classes if kind.name == "node_fault"]
+    assert default.repair == repair_law("urgent")
+    assert default.hang_frac == 0.0
+
+
+def test_repair_that_is_set_is_that_of_every_fault(baseline: Scenario) -> None:
+    """Classes have their own laws and unnamed faults the urgent one; `repair`, where it is set, is for all of them."""
+    changes = {"reliability.faults": True, "reliability.inject": [{"at_s": 10.0}]}
+    own, trace = (run_fleet(baseline.with_(changes | more)) for more in ({}, {"reliability.repair": "trace"}))
+
+    assert own is not None
+    assert trace is not None
+    assert own.node_classes[-1].repair == repair_law("urgent")
+    assert len({kind.repair for kind in own.node_classes}) > 5
+    assert {kind.repair for kind in trace.node_classes} == {None, repair_law("trace")}
+
+
+def test_every_class_that_can_be_injected_is_one_of_the_fleet(baseline: Scenario) -> None:
+    """The names that the schema allows are the classes of the clock of days, each once."""
+    fleet = fleet_plan(baseline)
+    names = [kind.name for kind in (*fleet.node_classes, *fleet.replica_classes)]
+
+    assert [*get_args(NodeClass), *get_args(EngineClass)] == names
 
 
 def test_restart_of_753_gb_on_one_node(baseline: Scenario) -> None:
@@ -88,8 +129,9 @@ def test_given_parts_replace_the_catalog(baseline: Scenario) -> None:
     parts = restart_parts(changed, planned)
 
     assert {name: parts[name] for name in given} == given
-    assert fault_plan(changed, planned).restart_s == pytest.approx(sum(parts.values()))
-    assert fault_plan(changed, planned).detect_s == 3.0
+    recovery = fleet_plan(changed).recovery
+    assert recovery.restart_s == pytest.approx((sum(parts.values()),))
+    assert recovery.detect_s == 3.0
 
 
 @pytest.mark.parametrize(("preset", "mean_h", "scv"), [("managed", 2.2, 1.0), ("urgent", 30.075, 5.52736405)])
@@ -108,8 +150,8 @@ def test_repairs_of_the_trace() -> None:
     """The four buckets give the mean of the trace, 132.8 h, and drawn repairs follow them."""
     law = repair_law("trace")
     mean_s = sum(share * mean for share, mean in zip(law.shares, law.means_s, strict=True))
-    rng = np.random.default_rng(5)
-    drawn = np.array([draw_repair_s(law, rng) for _ in range(20_000)])
+    uniform = uniforms(np.random.default_rng(5))
+    drawn = np.array([law.draw(uniform) for _ in range(20_000)])
     error_s = drawn.std() / np.sqrt(drawn.size)
 
     assert mean_s / HOUR_S == pytest.approx(132.8, abs=0.2)
@@ -121,7 +163,7 @@ def test_an_injected_fault_must_hit_a_node_that_exists(baseline: Scenario) -> No
     changed = baseline.with_({"reliability.inject": [{"at_s": 10.0, "node": 2}], "deployment.spare_nodes": 0})
 
     with pytest.raises(ScenarioError, match=r"reliability\.inject\.0\.node: .*value 2.*0 to 1"):
-        fault_plan(changed, plan(changed))
+        run_fleet(changed)
 
 
 def test_an_injected_fault_must_come_before_the_end(baseline: Scenario) -> None:
@@ -129,7 +171,7 @@ def test_an_injected_fault_must_come_before_the_end(baseline: Scenario) -> None:
     changed = baseline.with_({"reliability.inject": [{"at_s": 7200.0}]})
 
     with pytest.raises(ScenarioError, match=r"reliability\.inject\.0\.at_s: .*end of the run"):
-        fault_plan(changed, plan(changed))
+        run_fleet(changed)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +184,8 @@ def test_an_injected_fault_must_come_before_the_end(baseline: Scenario) -> None:
         {"reliability.restart": {"load_bandwidth_gb_per_s": 0.0}},
         {"reliability.restart": {"warmup_s": 1.0}},
         {"reliability.inject": [{"node": 0}]},
+        {"reliability.inject": [{"at_s": 1.0, "class": "gpu_rna"}]},
+        {"reliability.inject": [{"at_s": 1.0, "class_": "gpu_rma"}]},
     ],
 )
 def test_bad_values_are_refused(baseline: Scenario, changes: dict[str, object]) -> None:
@@ -173,17 +217,21 @@ def test_one_lost_gpu_takes_the_replica_down_and_a_spare_brings_it_back(baseline
         }
     )
     built = build(episode)
-    streams = Streams(3)
     patient = ClientPolicy(max_retries=50, retry_backoff_s=30.0, retry_backoff_factor=1.0)
-    outcome = Cluster(replace(built.cluster, client=patient), built.law, load(built.workload, streams), streams).run()
+    patiently = replace(built, cluster=replace(built.cluster, client=patient))
+    outcome = run_built(patiently, 3, 0)
     totals = outcome.record.totals
 
-    assert totals.node_faults == 1
+    assert (outcome.node_faults, outcome.idle_hits) == (1, 0)
+    assert [(strike.at_s, strike.node, strike.replica) for strike in outcome.strikes] == [(1000.0, 1, 0)]
+    assert outcome.outage_causes == ("node_fault",)
     assert totals.killed > 0
     assert totals.lost_tokens > 0
     assert totals.wasted_prefill_tokens > 0
     assert totals.failed == 0
     [(replica, down_s, up_s)] = outcome.outages
     assert (replica, down_s) == (0, 1000.0)
-    assert up_s == pytest.approx(1000.0 + built.cluster.faults.detect_s + built.cluster.faults.restart_s)
+    assert built.fleet is not None
+    recovery = built.fleet.recovery
+    assert up_s == pytest.approx(1000.0 + recovery.detect_s + recovery.restart_s[0])
     assert totals.down_s == pytest.approx(up_s - down_s)  # type: ignore[operator]

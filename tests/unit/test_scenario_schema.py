@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ COUNTS_AND_PURE = {
     "pue", "range_ratio", "jump_probabilities", "probabilities", "weights", "tokens", "num_speculative_tokens",
     "acceptance_length", "duplicate_largest", "max_in_flight", "requests", "priority", "scale",
     "num_reserved_decode_tokens", "breaker_failures", "breaker_successes", "retry_budget_burst", "target",
-    "min_replicas", "max_replicas", "success_prob",
+    "min_replicas", "max_replicas", "success_prob", "rack_nodes", "shock_nodes", "outages_per_year", "amplitude",
+    "max_failed_ranks", "engine_crashes_per_replica_month", "slow_phases_per_replica_month", "repair_sigma", "pace",
+    "faults", "stock",
 }  # fmt: skip
 
 
@@ -38,7 +41,7 @@ def numeric_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
         inner = list(dict.fromkeys(_models_in(field.annotation)))
         for section in inner:
             yield from numeric_fields(section, f"{prefix}{name}.")
-        if not inner and any(kind in str(field.annotation) for kind in ("int", "float")):
+        if not inner and re.search(r"\b(int|float)\b", str(field.annotation)):
             yield f"{prefix}{name}", name
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from sim.engine.cluster import Cluster, Load
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from sim.workload.arrivals.closed import ClosedLoop
@@ -25,6 +25,7 @@ from sim.workload.sessions.session import Session
 from sim.workload.sessions.shared_text import SharedText
 from sim.workload.sessions.synthetic_source import SyntheticSessions
 from sim.workload.workload import Workload
+from tests.fault_cases import played
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,13 @@ def test_an_impatient_user_does_not_come_back():
 
 def test_a_failed_call_is_retried_before_the_session_ends():
     """A call lost to a fault is sent again and its session goes on; without retries the session is abandoned."""
-    faults = FaultPlan(scheduled=((1.5, 0),), detect_s=1.0, restart_s=2.0)
+    lost = played((1.5, 0), spares=1, detect_s=1.0, restart_s=2.0)
     calls = ((0.0, 10, 3), (1.0, 10, 1))
     patient = ClientPolicy(max_retries=3, retry_backoff_s=100.0)
-    outcome = run(Scripted("a", *calls), faults=faults, client=patient, spare_nodes=1)
+    outcome = run(Scripted("a", *calls), transitions=lost, client=patient)
     assert fates(outcome) == (1, 1, 0, 0)
     assert [row[0] for row in sent(outcome)] == [0.0, 105.5], "1.5 s + 100 s + 3 steps + 1 s"
-    outcome = run(Scripted("a", *calls), faults=faults, client=ClientPolicy(max_retries=0), spare_nodes=1)
+    outcome = run(Scripted("a", *calls), transitions=lost, client=ClientPolicy(max_retries=0))
     assert fates(outcome) == (1, 0, 1, 0)
 
 
@@ -200,11 +201,9 @@ def test_identities_hold_with_sessions(concurrency, replicas):
     source = SyntheticSessions(replace(LAWS, break_frac=0.1), SubAgents(replace(LAWS, calls=Geometric(2.0)), 0.3, 2))
     arrivals = Poisson(0.05) if concurrency is None else ClosedLoop(concurrency)
     workload = Workload.of_sessions(arrivals, source)
-    faults = FaultPlan(scheduled=((300.0, 0), (900.0, 0)), detect_s=5.0, restart_s=30.0)
+    lost = played((300.0, 0), (900.0, 0), nodes=(1,) * replicas, spares=2, detect_s=5.0, restart_s=30.0)
     load = Load(workload.arriving_sessions(Streams(3)), concurrency)
-    outcome = Cluster(
-        plan(replicas=replicas, horizon_s=3000.0, faults=faults, spare_nodes=2), OneSecond(), load, Streams(3)
-    ).run()
+    outcome = Cluster(plan(replicas=replicas, horizon_s=3000.0, transitions=lost), OneSecond(), load, Streams(3)).run()
     started, completed, abandoned, unfinished = fates(outcome)
     assert started == completed + abandoned + unfinished
     assert completed > 30

@@ -16,6 +16,7 @@ from sim.simulation.build import build
 from sim.simulation.check import check
 from sim.simulation.explain import explain
 from sim.simulation.roles import gpus_in_service, nodes_in_service, roles_of
+from sim.simulation.run import run_replication
 from sim.study.ratio import search_ratio, splits_of
 from sim.study.saturation import saturation
 from tests.study_cases import QUICK_RESTART, VARIED, tiny
@@ -256,6 +257,19 @@ def test_one_worker_or_two_give_the_same() -> None:
     assert one.value("prefill_available_frac") == 1.0
 
 
+def test_pools_share_the_spares() -> None:
+    """One spare for a lost prefill node and a lost decode node: the first has it at once, the other waits."""
+    faults = [{"at_s": 10.0, "node": 0}, {"at_s": 10.5, "node": 2}]
+    changes = {**VARIED, **QUICK_RESTART, "reliability.inject": faults, "deployment.spare_nodes": 1}
+    outcome = run_replication(pooled(changes), 0)
+
+    (first, *_, first_up_s), (second, *_, second_up_s) = outcome.outages
+    assert (first, second) == (0, 2)
+    assert first_up_s == pytest.approx(10.0 + 2.0 + 5.0)
+    assert second_up_s is None
+    assert outcome.node_faults == 2
+
+
 def test_agents_find_their_prefix_in_the_prefill_pool() -> None:
     """Sessions keep their cache where prompts are computed; only what they miss is computed again."""
     changes = {
@@ -279,7 +293,10 @@ def test_agents_find_their_prefix_in_the_prefill_pool() -> None:
 def test_a_fault_in_a_node_that_neither_pool_has_is_refused() -> None:
     """Nodes count over both pools: three in service here, so the fourth is no node."""
     ok = {"reliability.inject": [{"at_s": 20.0, "node": 2}]}
-    assert build(pooled(ok)).cluster.faults.scheduled == ((20.0, 2),)
+    fleet = build(pooled(ok)).fleet
+    assert fleet is not None
+    assert [(at_s, node) for at_s, node, _ in fleet.injected] == [(20.0, 2)]
+    assert fleet.in_service == 3
     with pytest.raises(ScenarioError, match="no such node"):
         build(pooled({"reliability.inject": [{"at_s": 20.0, "node": 3}]}))
 

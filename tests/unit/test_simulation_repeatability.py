@@ -19,7 +19,8 @@ FAULTY = (
     VARIED
     | QUICK_RESTART
     | {
-        "deployment.spare_nodes": 9,
+        "deployment.replicas": 4,
+        "deployment.spare_nodes": 99,
         "reliability.faults": True,
         "reliability.node_faults_per_1000_node_days": 1e7,
     }

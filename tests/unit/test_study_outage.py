@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from sim.errors import SimError
-from sim.simulation.build import build
+from sim.simulation.fleet_plan import fleet_plan
 from sim.study.load_curve import LoadCurve, load_curve, meets_service_level
 from sim.study.outage import one_lost_gpu
 from tests.study_cases import POISSON, QUICK_RESTART, tiny
@@ -38,11 +38,10 @@ def test_a_replica_of_two_nodes_goes_down_whole() -> None:
     pipeline = {"deployment.layout.pipeline_parallel_size": 2, "run.horizon_s": 1500.0, "run.replications": 1}
     scenario = tiny({"workload.arrivals.rate_rps": 1.0} | pipeline)
     figures = {metric.metric: metric.value for metric in one_lost_gpu(scenario, workers=1)}
-    faults = build(scenario).cluster.faults
+    recovery = fleet_plan(scenario).recovery
     assert figures["gpus_taken_down"] == 16.0
-    assert figures["outage_s"] == pytest.approx(faults.detect_s + faults.restart_s, rel=1e-12)
-    parts = build(tiny()).cluster.faults
-    assert faults.restart_s < parts.restart_s
+    assert figures["outage_s"] == pytest.approx(recovery.detect_s + recovery.restart_s[0], rel=1e-12)
+    assert recovery.restart_s[0] < fleet_plan(tiny()).recovery.restart_s[0]
 
 
 def test_the_study_leaves_out_faults_of_the_scenario() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.report.run_text import run_text
 from tests.study_cases import POISSON, QUICK_RESTART, VARIED, simulated
 
 GLM = {
@@ -71,6 +72,19 @@ def test_a_value_of_the_scenario_takes_its_row_off_the_list(
     assert gone not in assumed(changes | {key: value})
 
 
+def test_the_classes_of_faults_are_listed_where_a_run_uses_them() -> None:
+    """All of them with random faults; of an injected one what it does, but not how often; none of a plain one."""
+    everything = assumed({"reliability.faults": True})
+    one = assumed({"reliability.inject": [{"at_s": 20.0, "class": "net_link"}]})
+    plain = assumed({"reliability.inject": [{"at_s": 20.0}]})
+
+    assert {"reliability.fault_gpu_rma.rate_per_1000_node_days", "reliability.engine_crash.mtbf_days"} <= everything
+    assert not any("repair_urgent" in name for name in everything)
+    assert {name.split(".")[1] for name in one if name.startswith("reliability.fault_")} == {"fault_net_link"}
+    assert not any("rate_per" in name for name in one | plain)
+    assert not any("reliability.fault_" in name or "hang" in name for name in plain)
+
+
 def test_each_assumption_has_a_source() -> None:
     """A name, a value and what it rests on."""
     for item in simulated(GLM).assumed_inputs:
@@ -124,6 +138,27 @@ def test_a_fault_in_a_spare_is_reported_as_idle() -> None:
     found = simulated({"deployment.spare_nodes": 1, "reliability.inject": [{"at_s": 20.0, "node": 1}]})
     assert found.counts["node_faults"] == 0
     assert any("2 injected faults met a node that was not in service" in note for note in found.warnings)
+
+
+def test_faults_are_reported_by_class() -> None:
+    """A hang is noticed after 300 s and costs the restart then; counts, seconds and the summary name its class."""
+    changes = QUICK_RESTART | {"run.horizon_s": 400.0, "run.replications": 1}
+    inject = [{"at_s": 20.0, "node": 0, "class": "engine_crash"}, {"at_s": 350.0, "node": 0}]
+    found = simulated(changes | {"reliability.inject": inject, "deployment.spare_nodes": 1, "run.seed": 3})
+    seconds = {metric.metric: metric.value for metric in found.metrics}
+
+    assert (found.counts["node_faults"], found.counts["faults_engine_crash"], found.counts["faults_node_fault"]) == (
+        1,
+        1,
+        1,
+    )
+    assert any("1 node faults and 1 engine faults fell into" in note for note in found.warnings)
+    assert seconds["down_node_fault_s"] == pytest.approx(7.0)
+    assert seconds["down_engine_crash_s"] == pytest.approx(7.0 if "hung_engine_crash_s" not in seconds else 5.0)
+    words = " ".join(run_text(found, Path("there"), cached=False).split())
+    assert "Faults by class: 1 engine crash, 1 node fault" in words
+    assert "Replica time down, node fault, per run" in words
+    assert "Replica time" not in run_text(simulated(), Path("there"), cached=False)
 
 
 def test_no_warm_up_is_remarked() -> None:

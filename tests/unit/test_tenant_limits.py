@@ -104,7 +104,7 @@ def test_seats_are_given_back_whatever_happens(case: Case) -> None:
         assert account.inside == cluster.clients._in_flight <= 2
         seen.append(account.inside)
 
-    for at_s in (0.1, 0.9, 2.0, *(at_s for at_s, _ in plan.faults.scheduled)):
+    for at_s in (0.1, 0.9, 2.0, *{change.at_s for change in plan.transitions}):
         call_later(cluster.env, at_s, LAST, check)
     cluster.run()
 

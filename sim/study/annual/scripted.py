@@ -9,7 +9,6 @@ from math import ceil
 from typing import Final
 
 from sim.engine.cluster import Cluster, Outcome
-from sim.engine.plan import FaultPlan
 from sim.errors import SimError
 from sim.faults.transition import Action, Transition
 from sim.scenario.scenario import Scenario
@@ -75,7 +74,6 @@ def _scripted(built: Built, script: Script, *, rows: bool) -> Built:
     replicas = built.cluster.replicas + (0 if built.cluster.decode is None else built.cluster.decode.replicas)
     cluster = replace(
         built.cluster,
-        faults=FaultPlan(),
         transitions=paced(script.transitions, script.pace, replicas),
         horizon_s=BIN_S * ceil(script.horizon_s / BIN_S - 1e-9),
         warmup_s=script.warmup_s,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sim.engine.plan import FaultPlan
-from sim.faults.phases import Phases
 from sim.oracle.availability import k_of_n, restart_availability, unit_availability
 from sim.oracle.repairman import Repairman
 from sim.oracle.restart import restart_from_scratch_s
@@ -100,15 +98,13 @@ def _recovery(measured_s: float) -> Case:
 
 def _scratch(measured_s: float) -> Case:
     """One client at a time, 100 s of work, a fault every 1,000 s that loses all of it; a spare takes over at once."""
-    faults = FaultPlan(rate_per_s=1e-3, repair=Phases((1.0,), (1.0,)), detect_s=0.0, restart_s=0.0)
     queue = Queue(
         AffineLaw(base_s=1e-3),
         Constant(100_000),
         warmup_s=0.0,
         measured_s=measured_s,
         concurrency=1,
-        faults=faults,
-        spare_nodes=16,
+        fleet=NodeFleet(1, 1000.0, 1.0, measured_s, spares=16).plan(),
     )
     theory = restart_from_scratch_s(100.0, 1e-3)
     return Case(

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine.cluster import Cluster, Load, Outcome
-from sim.engine.plan import ClusterPlan, EngineLimits, FaultPlan
+from sim.engine.plan import ClusterPlan, EngineLimits
+from sim.faults.fault_class import FaultClass
+from sim.faults.fleet_plan import FleetPlan, Recovery, Shop, Spares
 from sim.faults.phases import Phases
+from sim.simulation.run_faults import run_faults
 from sim.streams import Streams
 from sim.study.verify.law import AffineLaw
 from sim.study.workers import Progress
@@ -23,7 +26,7 @@ ONE_SEAT = EngineLimits(
 
 @dataclass(frozen=True, slots=True)
 class NodeFleet:
-    """Replicas without requests.
+    """Replicas without requests: the clock of days, played to the engine.
 
     Attributes
     ----------
@@ -57,20 +60,13 @@ class NodeFleet:
         enough : share of time with at least `needed` replicas up; up : mean share of replicas up, from the outages;
         ledger_up : the same from the engine's own account of time, over the whole run.
         """
-        faults = FaultPlan(
-            rate_per_s=1.0 / self.mtbf_s,
-            repair=Phases((1.0,), (self.mttr_s,), self.sigma),
-            repair_crews=self.crews,
-            detect_s=self.detect_s,
-            restart_s=self.restart_s,
-        )
+        horizon_s = self.warmup_s + self.measured_s
         plan = ClusterPlan(
             limits=ONE_SEAT,
             replicas=self.replicas,
             nodes_per_replica=self.nodes_per_replica,
-            horizon_s=self.warmup_s + self.measured_s,
-            spare_nodes=self.spares,
-            faults=faults,
+            horizon_s=horizon_s,
+            transitions=run_faults(self.plan(), streams, horizon_s).transitions,
         )
         outcome = Cluster(plan, AffineLaw(base_s=1.0), Load(self._nobody()), streams).run(progress)
         seconds, levels = self._levels(outcome)
@@ -80,6 +76,17 @@ class NodeFleet:
             "up": float(seconds @ levels / (seconds.sum() * self.replicas)),
             "ledger_up": 1.0 - outcome.record.totals.down_s / total_s,
         }
+
+    def plan(self) -> FleetPlan:
+        """The fleet on the clock of days; spares are cold."""
+        kind = FaultClass("fault", 1.0 / self.mtbf_s, Phases((1.0,), (self.mttr_s,), self.sigma))
+        return FleetPlan(
+            nodes=(self.nodes_per_replica,) * self.replicas,
+            recovery=Recovery(self.detect_s, self.detect_s, (self.restart_s,) * self.replicas),
+            node_classes=(kind,),
+            spares=Spares(self.spares, fail=False),
+            shop=Shop(crews=self.crews),
+        )
 
     def _nobody(self) -> Iterator[RequestDraw]:
         """One request long after the end, so that the run lasts to its horizon."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from simpy import Event
 
 from sim.engine.cluster import Cluster, Load
-from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, FaultPlan, RouterPolicy
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits, RouterPolicy
 from sim.engine.recorder import ROW
+from sim.faults.fleet_plan import FleetPlan
+from sim.simulation.run_faults import run_faults
 from sim.streams import Streams
 from sim.study.verify.law import AffineLaw
 from sim.study.verify.lengths import Lengths
@@ -46,6 +48,7 @@ class Queue:
     concurrency, think_s : closed load, None for open.
     warmup_s, measured_s, tail_s : requests count that arrive in the measured window; the run goes on for the tail, so
         that they end. Time averages run over the measured window.
+    fleet : nodes that fail; None for none.
     levels_s : waits and sojourns whose exceedance is counted.
     """
 
@@ -61,8 +64,7 @@ class Queue:
     prompts: bool = False
     replicas: int = 1
     router: RouterPolicy = "least_outstanding"
-    faults: FaultPlan = field(default_factory=FaultPlan)
-    spare_nodes: int = 0
+    fleet: FleetPlan | None = None
     levels_s: tuple[float, ...] = ()
     coalesce: bool = True
 
@@ -81,10 +83,8 @@ class Queue:
             nodes_per_replica=1,
             horizon_s=self.warmup_s + self.measured_s + self.tail_s,
             warmup_s=self.warmup_s,
-            spare_nodes=self.spare_nodes,
             router=self.router,
             client=PATIENT,
-            faults=self.faults,
             record_requests=True,
             coalesce=self.coalesce,
         )
@@ -116,7 +116,10 @@ class Queue:
         """
         tally = Tally()
         load = Load(self.draws(streams, tally), self.concurrency, self.think_s)
-        cluster = Cluster(self.plan(), self.law, load, streams)
+        plan = self.plan()
+        if self.fleet is not None:
+            plan = replace(plan, transitions=run_faults(self.fleet, streams, plan.horizon_s).transitions)
+        cluster = Cluster(plan, self.law, load, streams)
         marks = [_mark(cluster, at_s) for at_s in (self.warmup_s, self.warmup_s + self.measured_s)]
         record = cluster.run(progress).record
         (area_0, completed_0), (area_1, completed_1) = (mark or _state(cluster) for mark in marks)

@@ -1,0 +1,1 @@
+"""Years of faults of a fleet, without requests: how many replicas there are, what takes them, what spares do."""
