@@ -39,22 +39,37 @@ def validate(
     points: Annotated[Path, typer.Option("--points", help="CSV of measured points; columns in docs/files.md.")],
     out: Annotated[Path, typer.Option(help="Folder for table, points and picture.")] = Path("runs/validation"),
     workers: Annotated[int, typer.Option(min=0, max=4096, help="Processes; 0 for one per core.")] = 0,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals", help="Also how many points lie in the 80 % model interval; ten times as long."),
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Also a Markdown page: table between its marks, picture beside it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Simulate measured serving points; print the error by family, and draw predicted against measured."""
     from sim.report.console import progress_bar
     from sim.report.json_text import to_json
+    from sim.report.validate_page import around_table, write_table
     from sim.report.validate_plot import save_validate_plot
     from sim.report.validate_text import validate_text
     from sim.study.files import write_text
+    from sim.study.validate.coverage import DRAWS
     from sim.study.validate.validate import validate as run_points
 
+    if page is not None:
+        around_table(page)  # before the simulation, not after it
+    draws = DRAWS if intervals else 0
     with progress_bar("validate") as progress:
-        found = run_points(points, cache=out / "points", workers=workers, progress=progress)
+        found = run_points(points, cache=out / "points", workers=workers, progress=progress, draws=draws)
     text, data = validate_text(found), to_json(found.as_dict())
     write_text(out / f"{points.stem}.txt", text + "\n")
     write_text(out / f"{points.stem}.json", data + "\n")
     save_validate_plot(found, out / f"{points.stem}.png")
+    if page is not None:
+        write_table(page, text)
+        save_validate_plot(found, page.with_suffix(".png"))
     show(data if as_json else text)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sim.report.calibrate_text import calibrate_text
 from sim.report.console import progress_bar
@@ -19,6 +19,7 @@ from sim.study.calibrate.measure.measure import measure
 from sim.study.calibrate.refit import refit
 from sim.study.files import write_text
 
+LINEARISED: Final = "linearised around the fit; residuals from families left out one at a time"
 Said = tuple[str, dict[str, Any]]
 """The text for people, and the same as plain data."""
 
@@ -39,7 +40,7 @@ def calibrate_points(points: Path, out: Path, workers: int, uncertainty: Path | 
     source = f"sim calibrate on {points.name}"
     write_rows(out, found, source, _month())
     if uncertainty is not None:
-        write_uncertainty(uncertainty, points, found, source, _month(), workers=workers)
+        write_uncertainty(uncertainty, points, found, f"{source}: {LINEARISED}", _month(), workers=workers)
     return calibrate_text(found, out), {"out": str(out), "constants": [asdict(constant) for constant in found]}
 
 

@@ -35,6 +35,7 @@ AREAS: Final = (
     "speculation",
     "measurements",
     "launches",
+    "reported_ratios",
     "engine_uncertainty",
 )
 MODEL_HEAD: Final = (

@@ -105,10 +105,26 @@ def _exchanges(inputs: LawInputs, phase: Phase) -> tuple[TokenOperation, ...]:
         shape = nodes, spec.num_experts_per_token, spec.expert_hidden_size, layout.tensor_parallel_size
         low_latency = "one_node_us" in kernel.values
         exchange = (
-            LowLatency(kernel, hardware, *shape) if low_latency else Normal(kernel, hardware, *shape, value_bytes)
+            LowLatency(kernel, hardware, *shape, _over_mean(inputs))
+            if low_latency
+            else Normal(kernel, hardware, *shape, value_bytes)
         )
         lines.append(TokenOperation(name, spec.num_moe_layers, kernel, exchange.cost))
     return tuple(lines)
+
+
+def _over_mean(inputs: LawInputs) -> Callable[[int], float]:
+    """Token-expert pairs of the hottest GPU over the mean, by tokens of a rank; all ranks are taken to be as busy."""
+    ranks = [(hottest_rank_of(inputs, group), group.layers) for group in inputs.groups]
+    layers = sum(number for _, number in ranks)
+
+    def over_mean(tokens: int) -> float:
+        total = tokens * inputs.layout.data_parallel_size
+        mean = total * inputs.spec.num_experts_per_token / inputs.layout.expert_parallel_size
+        pairs = sum(number * rank.load(total)[0] for rank, number in ranks) / layers
+        return pairs / mean if total else 1.0
+
+    return over_mean
 
 
 def _gathers(inputs: LawInputs) -> tuple[TokenOperation, ...]:

@@ -30,8 +30,8 @@ from sim.study.window import Window
 from sim.study.workers import Progress, spread
 
 TAIL: Final = 0.1
-WINDOW_PART: Final = 6  # a draw measures so small a part of the window; pairing needs less than estimating
-PAIRS: Final = 4  # replications whose streams the draws use in turn
+WINDOW_PART: Final = 12  # a draw measures so small a part of the window; pairing needs less than estimating
+PAIRS: Final = 2  # replications whose streams the draws use in turn
 BASE: Final = -1
 Figures = dict[tuple[str, str], float]
 Task = tuple[Scenario, int, int]

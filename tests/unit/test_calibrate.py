@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,29 +89,62 @@ def test_a_calibration_file_that_does_not_serve_is_refused(tmp_path: Path, conte
     assert refused.value.key == "deployment.engine.calibration"
 
 
-@pytest.mark.long
-def test_a_fit_finds_the_constants_that_made_the_points(tmp_path: Path) -> None:
-    """Points simulated with known constants are predicted to 2 % by the constants fitted on them."""
+MADE = {"host_overhead_ms": 3.0, "prefill_overhead_ms": 12.0, "expert_prefill_time_factor": 1.6}
+
+
+def made_points(tmp_path: Path) -> list[tuple[MeasuredPoint, System]]:
+    """Six points of one family, with what the simulator predicts under the constants `MADE` as their measurement."""
     loads = [
         {"id": f"c{calls}-{isl}", "load_value": calls, "isl": isl}
         for calls in ("2", "8", "32")
         for isl in ("128", "2048")
     ]
-    points = read_points(written(tmp_path / "points.csv", *loads))
-    made = {"host_overhead_ms": 3.0, "prefill_overhead_ms": 12.0, "expert_prefill_time_factor": 1.6}
-    changes = {f"deployment.engine.{key}": value for key, value in {**NEUTRAL, **made}.items()}
-    served: list[tuple[MeasuredPoint, System]] = []
-    for point in points:
+    changes = {f"deployment.engine.{key}": value for key, value in {**NEUTRAL, **MADE}.items()}
+    served = []
+    for point in read_points(written(tmp_path / "points.csv", *loads)):
         system = system_of(point)
-        truth = predict(System(system.scenario.with_(changes), system.gpus, system.family))
-        numbers = {
-            **point.numbers,
-            **{key: truth[key] for key in ("output_tput_per_gpu", "ttft_p50_ms", "tpot_mean_ms")},
-        }
-        served.append((MeasuredPoint(point.words, numbers, point.flags), system))
-    fitted = {constant.name: constant.value for constant in fit_engine("vllm", served, workers=1)}
-    changes = {f"deployment.engine.{key}": value for key, value in fitted.items()}
-    for point, system in served:
-        found = predict(System(system.scenario.with_(changes), system.gpus, system.family))
-        for entry in compare(point, system.family, found):
-            assert entry.error_frac == pytest.approx(0.0, abs=0.03), (point.name, entry.metric)
+        truth = predict(replace(system, scenario=system.scenario.with_(changes)))
+        measured = {key: truth[key] for key in ("output_tput_per_gpu", "ttft_p50_ms", "tpot_mean_ms")}
+        served.append((replace(point, numbers={**point.numbers, **measured}), system))
+    return served
+
+
+def worst_error(served: list[tuple[MeasuredPoint, System]], constants: dict[str, float]) -> float:
+    """Largest error of any metric of any point under some constants."""
+    changes = {f"deployment.engine.{key}": value for key, value in constants.items()}
+    return max(
+        abs(entry.error_frac)
+        for point, system in served
+        for entry in compare(point, system.family, predict(replace(system, scenario=system.scenario.with_(changes))))
+    )
+
+
+@pytest.mark.long
+def test_a_fit_finds_the_constants_that_made_the_points(tmp_path: Path) -> None:
+    """Where beliefs hardly count, constants are found to 5 % and their points predicted to 0.5 %.
+
+    The points are simulated with the same streams in every trial, so there is no noise to allow for; 0.13 % was found.
+    """
+    served = made_points(tmp_path)
+    fitted = {constant.name: constant.value for constant in fit_engine("vllm", served, workers=1, belief=0.01)}
+    assert worst_error(served, fitted) < 0.005
+    assert worst_error(served, NEUTRAL) > 0.3
+    for name, value in MADE.items():
+        assert fitted[name] == pytest.approx(value, rel=0.05)
+
+
+@pytest.mark.long
+def test_beliefs_pull_the_less_the_more_families_agree(tmp_path: Path) -> None:
+    """One family alone is pulled to what is believed beforehand (5.9 % off), four that agree hardly (below 2 %)."""
+    served = made_points(tmp_path)
+    errors = []
+    for families in (1, 4):
+        points = [
+            (point, replace(system, family=(f"model-{index}", *system.family[1:])))
+            for index in range(families)
+            for point, system in served
+        ]
+        fitted = {constant.name: constant.value for constant in fit_engine("vllm", points, workers=1)}
+        errors.append(worst_error(served, fitted))
+    assert 0.02 < errors[0] < 0.08
+    assert errors[1] < 0.02

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
 from math import exp
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sim
-from sim.catalog.tables import fact
+from sim.catalog.tables import fact, table
 from sim.scenario.scenario import Scenario
 from sim.simulation.build import build
 from sim.simulation.model_draw import model_draw
 from sim.steptime.kernel_draw import Z80, KernelDraw, between, families, log_deviation, sense
 from sim.steptime.kernels import kernel
 from sim.streams import Streams
+from sim.study.calibrate.constants import CONSTANTS
+from sim.study.calibrate.posterior import RESIDUALS, Posterior, rows_text
 from sim.study.uncertainty import interval
+
+ENGINES = ("sglang", "tensorrt-llm", "vllm")
 
 
 def small(root: Path, **run: object) -> Scenario:
@@ -58,6 +65,27 @@ def test_a_draw_is_a_pure_function_of_its_streams(root: Path) -> None:
     assert build(scenario).served.decode(8) == base.decode(8)
 
 
+def test_the_catalog_holds_the_rows_that_calibration_writes() -> None:
+    """Engines, names, units and their order are the writer's; rows may lack only where a movement is next to nothing.
+
+    Every constant moves by a score of its own, and every engine has all three residuals.
+    """
+    kinds, count = len(families()), len(CONSTANTS)
+    laws = [Posterior(name, np.ones((count, kinds + count)), (0.1, 0.1, 0.1)) for name in ENGINES]
+    written = {
+        (row["subject"], row["parameter"]): row for row in csv.DictReader(StringIO(rows_text(laws, "test", "2026-11")))
+    }
+    held = {
+        (engine, name): item for engine, facts in table("engine_uncertainty").items() for name, item in facts.items()
+    }
+    assert [key for key in written if key in held] == list(held)
+    assert {key: item.unit for key, item in held.items()} == {key: written[key]["unit"] for key in held}
+    assert {key: item.note for key, item in held.items()} == {key: written[key]["note"] for key in held}
+    for engine in ENGINES:
+        assert {(engine, name) for name in RESIDUALS} <= set(held)
+        assert {(engine, f"{item.name}:own_{index}") for index, item in enumerate(CONSTANTS)} <= set(held)
+
+
 def test_the_interval_is_that_of_the_ratios() -> None:
     """Of nine draws the least and the greatest; a missing figure gives no interval, an endless cost no upper end."""
     drawn = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 3.0]
@@ -69,10 +97,10 @@ def test_the_interval_is_that_of_the_ratios() -> None:
 
 def test_model_intervals_do_not_depend_on_workers(root: Path) -> None:
     """Bit for bit the same figures on one process and on two; without draws there are no such intervals."""
-    drawn = small(root, model_uncertainty="interval", model_draws=9)
+    drawn = small(root, horizon_s=700.0, model_uncertainty="interval", model_draws=9)
     alone, together = sim.simulate(drawn, workers=1), sim.simulate(drawn, workers=2)
     assert alone.metrics == together.metrics
-    plain = sim.simulate(small(root), workers=1)
+    plain = sim.simulate(small(root, horizon_s=700.0), workers=1)
     for metric in plain.metrics:
         same = alone.metric(metric.metric, metric.option)
         assert (same.value, same.low, same.high) == (metric.value, metric.low, metric.high)

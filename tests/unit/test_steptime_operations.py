@@ -86,13 +86,19 @@ def test_gather_pads_to_the_busiest_rank() -> None:
 
 
 def test_low_latency_exchange_by_hand() -> None:
-    """Two nodes, 64 tokens: latency and half of the bytes over each kind of link; tensor ranks divide the tokens."""
-    form = LowLatency(kernel("deepep_low_latency_combine"), H100, 2, 8, 7168, 1)
+    """Two nodes, 64 tokens: latency and half of the bytes over each kind of link; tensor ranks divide the tokens.
+
+    Where a GPU gets three times the mean, it takes three times the transfer and the same latency.
+    """
+    form = LowLatency(kernel("deepep_low_latency_combine"), H100, 2, 8, 7168, 1, lambda _: 1.0)
     size = 64 * 8 * 7168 * 2
     expected_us = 21.7 + 1.64 + size / 2 / 241e3 + size / 2 / 49.8e3
     assert form.cost(64).seconds * 1e6 == pytest.approx(expected_us, rel=1e-9)
-    shared = LowLatency(kernel("deepep_low_latency_combine"), H100, 2, 8, 7168, 4)
+    shared = LowLatency(kernel("deepep_low_latency_combine"), H100, 2, 8, 7168, 4, lambda _: 1.0)
     assert shared.cost(256) == form.cost(64)
+    hot = LowLatency(kernel("deepep_low_latency_combine"), H100, 2, 8, 7168, 1, lambda tokens: tokens / 64 * 3.0)
+    latency_us = 21.7 + 1.64
+    assert hot.cost(64).seconds * 1e6 == pytest.approx(latency_us + 3.0 * (expected_us - latency_us), rel=1e-9)
 
 
 def test_normal_exchange_between_and_beyond_measured_nodes() -> None:

@@ -32,6 +32,25 @@ def law(layout: Layout = WIDE, **changes: Any) -> KernelStepLaw:
     return build_law(load_model("glm-5.2"), layout, **(options | changes))
 
 
+def test_low_latency_waits_for_the_gpu_that_gets_most() -> None:
+    """Exchange beyond its latency is as many times longer as the hottest GPU has pairs; normal mode knows nodes alone.
+
+    Layers in groups of their own weigh by their number.
+    """
+
+    def exchange_s(imbalance: dict[str, Any], phase: int, tokens: int) -> float:
+        return sum(line.seconds(tokens) for line in law(imbalance=imbalance).parts.network[phase])
+
+    uniform, twice = {"law": "uniform"}, {"law": "fixed", "max_over_mean": 2.0}
+    mixed = {"groups": [{"layers_frac": 0.5, **uniform}, {"layers_frac": 0.5, **twice}]}
+    latency_s = 2 * exchange_s(uniform, 0, 64) - exchange_s(uniform, 0, 128)
+    mean_s = exchange_s(uniform, 0, 128) - latency_s
+    assert latency_s > 0.0
+    assert exchange_s(twice, 0, 128) == pytest.approx(latency_s + 2.0 * mean_s)
+    assert exchange_s(mixed, 0, 128) == pytest.approx(latency_s + 1.5 * mean_s, rel=0.02)
+    assert exchange_s(twice, 1, 4096) == exchange_s(uniform, 1, 4096)
+
+
 def test_batches_are_halved() -> None:
     """Sequences and prompt tokens divide evenly; the chunk in the middle is cut, its rest has the start behind it."""
     first, second = halves(5, ((300, 10), (500, 0)))

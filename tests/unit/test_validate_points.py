@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ScenarioError
+from sim.report.validate_text import validate_text
+from sim.study.validate.coverage import ALL, DRAWS, coverage
 from sim.study.validate.error import Comparison, by_family, compare, summarise
 from sim.study.validate.point import COLUMNS, MeasuredPoint, command_flags, read_points
 from sim.study.validate.predict import predict
@@ -158,6 +160,40 @@ def test_errors_are_signed_and_summed_by_family() -> None:
     assert summary.median_abs_frac == pytest.approx(0.1)
     assert summary.within_2x_frac == pytest.approx(0.6)
     assert by_family(entries) == [summary]
+
+
+def test_an_interval_holds_what_lies_between_its_draws() -> None:
+    """Of nine draws the interval runs from the least to the greatest: one of two points is inside, all together too."""
+    family, other = ("m", "g", "e", "aggregated"), ("n", "g", "e", "aggregated")
+    entries = [
+        Comparison("in", family, "TPOT", "tpot_p50_ms", 10.0, 20.0),
+        Comparison("out", family, "TPOT", "tpot_p50_ms", 41.0, 20.0),
+        Comparison("edge", other, "TTFT", "ttft_p50_ms", 40.0, 20.0),
+    ]
+    draws = [{"tpot_p50_ms": 10.0 + 3.75 * index, "ttft_p50_ms": 40.0 - index} for index in range(9)]
+    found = {
+        (entry.family, entry.metric): entry for entry in coverage(entries, dict.fromkeys(("in", "out", "edge"), draws))
+    }
+    assert {key: (entry.points, entry.inside_frac) for key, entry in found.items()} == {
+        (family, "TPOT"): (2, 0.5),
+        (other, "TTFT"): (1, 1.0),
+        (ALL, "TPOT"): (2, 0.5),
+        (ALL, "TTFT"): (1, 1.0),
+    }
+    assert found[family, "TPOT"].width_frac == pytest.approx(30.0 / 20.0)
+
+
+def test_coverage_is_the_same_for_any_number_of_workers_and_is_printed(tmp_path: Path) -> None:
+    """Draws side by side and one by one give the same shares; without draws there is no such table."""
+    path = written(tmp_path / "points.csv", {})
+    alone = validate(path, workers=1, draws=DRAWS)
+    assert validate(path, workers=2, draws=DRAWS) == alone
+    assert {(entry.family == ALL, entry.metric) for entry in alone.coverage} == {
+        (together, metric) for together in (False, True) for metric in ("output throughput per GPU", "TPOT", "TTFT")
+    }
+    assert all(entry.width_frac > 0.0 for entry in alone.coverage)
+    assert "Inside the 80 % model interval" in validate_text(alone)
+    assert "model interval" not in validate_text(validate(path, workers=1))
 
 
 def test_a_metric_is_compared_under_the_column_that_states_it(tmp_path: Path) -> None:

@@ -11,10 +11,14 @@ from typing import Any
 
 from sim import __version__
 from sim.study.files import write_text
+from sim.study.validate.check import Check
+from sim.study.validate.coverage import Coverage, coverage, predict_draw
 from sim.study.validate.error import Comparison, by_family, compare
+from sim.study.validate.options import option_checks
 from sim.study.validate.point import MeasuredPoint, read_points
 from sim.study.validate.predict import Predicted, predict
 from sim.study.validate.system import NotModelledError, System, system_of
+from sim.study.validate.techniques import phase_checks, technique_checks, twins
 from sim.study.workers import Progress, spread
 
 
@@ -27,23 +31,34 @@ class Validation:
     comparisons : one per point and metric.
     skipped : (point, reason) of those that cannot be modelled.
     points : how many were read.
+    checks : phases alone, ratios of techniques and of options, each with a target of its own.
+    coverage : share of points inside their 80 % model interval by family and metric, where it was asked for.
     """
 
     comparisons: tuple[Comparison, ...]
     skipped: tuple[tuple[str, str], ...]
     points: int
+    checks: tuple[Check, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data: summaries, points, skipped."""
+        """Plain data: summaries, checks, coverage, points, skipped."""
         return {
             "summaries": [asdict(summary) for summary in by_family(self.comparisons)],
+            "checks": [{**asdict(entry), "error_frac": entry.error_frac, "met": entry.met} for entry in self.checks],
+            "coverage": [asdict(entry) for entry in self.coverage],
             "points": [{**asdict(entry), "error_frac": entry.error_frac} for entry in self.comparisons],
             "skipped": [{"point": point, "reason": reason} for point, reason in self.skipped],
         }
 
 
 def validate(
-    path: Path, *, cache: Path | None = None, workers: int = 0, progress: Progress | None = None
+    path: Path,
+    *,
+    cache: Path | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    draws: int = 0,
 ) -> Validation:
     """Simulate every point of a file and compare.
 
@@ -53,6 +68,7 @@ def validate(
     cache : folder that keeps the prediction of each point; one is used again while scenario and version are the same.
     workers : processes; 0 for one per core. The figures are the same for any number.
     progress : called with the share of the points that is done.
+    draws : draws of the model behind the model interval of each point; 0 for none.
 
     Raises
     ------
@@ -66,13 +82,31 @@ def validate(
             known.append((point, system_of(point)))
         except NotModelledError as error:
             skipped.append((point.name, str(error)))
-    predictions = _predictions([system for _, system in known], cache, workers, progress)
+    pairs = twins(known)
+    systems = [system for _, system in known] + [system for twin in pairs for system in (twin.using, twin.without)]
+    predictions = _predictions(systems, cache, workers, progress)
     comparisons = [
         entry
-        for (point, system), predicted in zip(known, predictions, strict=True)
+        for (point, system), predicted in zip(known, predictions, strict=False)
         for entry in compare(point, system.family, predicted)
     ]
-    return Validation(tuple(comparisons), tuple(skipped), len(points))
+    checks = (
+        *phase_checks(known, comparisons),
+        *technique_checks(pairs, predictions[len(known) :]),
+        *option_checks(points, comparisons),
+    )
+    covered: tuple[Coverage, ...] = ()
+    if draws:
+        tasks = [(system, draw) for _, system in known for draw in range(draws)]
+        drawn = spread(predict_draw, tasks, workers=workers, progress=progress)
+        covered = tuple(coverage(comparisons, _by_point(known, drawn, draws)))
+    return Validation(tuple(comparisons), tuple(skipped), len(points), checks, covered)
+
+
+def _by_point(
+    known: Sequence[tuple[MeasuredPoint, System]], drawn: Sequence[Predicted], draws: int
+) -> dict[str, Sequence[Predicted]]:
+    return {point.name: drawn[index * draws : (index + 1) * draws] for index, (point, _) in enumerate(known)}
 
 
 def _predictions(
@@ -103,7 +137,7 @@ def _work(system: System) -> float:
 
 
 def _key(system: System) -> str:
-    text = f"{__version__} {_sources()} {system.gpus} {system.scenario.digest()}"
+    text = f"{__version__} {_sources()} {system.gpus} {system.phase} {system.scenario.digest()}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
