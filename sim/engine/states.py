@@ -227,13 +227,15 @@ class States(Batches):
         return lost
 
     def grow(self, numbers: Iterable[int]) -> None:
-        """Have attention ranks back, empty."""
+        """Have attention ranks back, empty; the step under way ends without them, also where it is one of a span."""
         back = {self.all_ranks[number] for number in numbers}.difference(self.ranks)
         if not self.up or not back:
             return
         for rank in back:
             rank.clear(self._current_step(), self.env.now)
         self._set_ranks([rank for rank in self.all_ranks if rank in back or rank in self.ranks])
+        if self._stepping and self._planned > 1:
+            self._cut()
 
     def _set_ranks(self, ranks: list[Rank]) -> None:
         self.ranks = ranks

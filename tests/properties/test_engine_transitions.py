@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.plan import ClientPolicy
+from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
 from sim.faults.transition import Action, Transition
-from tests.engine_cases import Case, cases
+from tests.engine_cases import UNEVEN, Case, cases
 from tests.properties.test_engine_disaggregation import disaggregated
 from tests.properties.test_engine_runs import assert_identical, run
 from tests.properties.test_engine_spans import assert_same_requests
@@ -80,6 +80,18 @@ comparable = st.one_of(
 @settings(max_examples=150, deadline=None)
 def test_spans_equal_single_steps(case: Case) -> None:
     """Request times, counters and time integrals agree to 1e-9 with one event per step, whatever befalls replicas."""
+    assert_same_requests(case)
+
+
+def test_ranks_that_return_inside_a_span_count_from_the_next_step() -> None:
+    """One of three ranks decodes when another comes back at 2.5 s: spans and single steps agree (they did not)."""
+    limits = EngineLimits(1, 1, 1, 23, 10_000, data_parallel_size=3, enable_prefix_caching=True, affinity_guard=0)
+    gone = tuple(Transition(0.0, 0, Action.SHRINK, "a", ranks=(rank,)) for rank in (0, 1))
+    back = Transition(2.5, 0, Action.GROW, "a", ranks=(0,))
+    client = ClientPolicy(max_retries=0, request_timeout_s=0.7001234567)
+    plan = ClusterPlan(limits, 1, 1, 3.0, router="round_robin", client=client, transitions=(*gone, back))
+    law = replace(UNEVEN, attention_cap_tokens=0)
+    case = Case(plan, law, seed=0, rate_rps=0.5, count=3, max_input=1, max_output=22, concurrency=None)
     assert_same_requests(case)
 
 
