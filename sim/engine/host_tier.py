@@ -16,7 +16,7 @@ from sim.engine.tier import Content, Tier, length_blocks
 from sim.engine.tier_plan import HostPlan
 from sim.engine.totals import Totals
 
-Spill = Callable[[Content], None]
+Spill = Callable[[Content], None] | None
 
 
 class HostTier:

@@ -97,7 +97,11 @@ class PrefixCache:
         room = pool.free - reserved
         if pool.cached > room:
             excess = pool.cached - room if room > 0 else pool.cached
-            self.tree.evict(excess, None if self.lower is None else self.lower.spill)
+            lower = self.lower
+            if lower is None:
+                self.tree.evict(excess)
+            else:
+                self.tree.evict(excess, lower.spill, lower.latest)
             pool.cached -= excess
             pool.freed += excess
             self._totals.evicted_tokens += excess * self.block_size

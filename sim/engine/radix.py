@@ -45,11 +45,13 @@ class RadixTree:
     idle : nodes that nobody holds, first to be evicted first.
     """
 
-    __slots__ = ("_block_size", "_root", "idle")
+    __slots__ = ("_block_size", "_root", "_shrinking", "_spilt", "idle")
 
     def __init__(self, block_size: int) -> None:
         self._block_size = block_size
         self._root = Node(-1, 0, None, 1)
+        self._shrinking: Node | None = None  # idle node whose end was evicted last, and the content spilled for it
+        self._spilt: tuple[Segment, ...] = ()
         self.idle: OrderedDict[Node, None] = OrderedDict()
 
     def match(self, content: tuple[Segment, ...], limit: int) -> tuple[int, int]:
@@ -108,6 +110,8 @@ class RadixTree:
                     revived += taken
                     if entire:
                         del self.idle[child]
+                        if child is self._shrinking:
+                            self._shrinking = None
                 node = child if entire else self._split(child, taken)
                 node.holders += 1
             held += taken
@@ -175,17 +179,24 @@ class RadixTree:
         path.reset()
         return freed
 
-    def evict(self, blocks: int, spill: Callable[[tuple[Segment, ...]], None] | None = None) -> None:
+    def evict(
+        self,
+        blocks: int,
+        spill: Callable[[tuple[Segment, ...]], None] | None = None,
+        latest: Callable[[tuple[Segment, ...]], bool] | None = None,
+    ) -> None:
         """Forget that many idle blocks, which must be there.
 
         Parameters
         ----------
         spill : gets the contents that lead to the end of each run of which something is forgotten.
+        latest : whether a content is what was last put below; then its beginning need not be spilled again.
         """
         while blocks > 0:
             node = next(iter(self.idle))
-            if spill is not None:
-                spill(self._content(node))
+            if spill is not None and not (node is self._shrinking and latest is not None and latest(self._spilt)):
+                self._shrinking, self._spilt = node, self._content(node)
+                spill(self._spilt)
             if node.blocks > blocks:
                 node.blocks -= blocks
                 return

@@ -46,7 +46,7 @@ class Tier:
     reserved : blocks taken by swapped-out requests.
     """
 
-    __slots__ = ("_block_size", "_tree", "blocks", "num_blocks", "reserved")
+    __slots__ = ("_block_size", "_tree", "_youngest", "_youngest_blocks", "blocks", "num_blocks", "reserved")
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
         self.num_blocks = num_blocks
@@ -56,6 +56,8 @@ class Tier:
     def clear(self) -> None:
         """Forget everything."""
         self.blocks = self.reserved = 0
+        self._youngest: Content = ()
+        self._youngest_blocks = 0
         self._tree = RadixTree(self._block_size)
 
     def match(self, content: Content, limit: int) -> int:
@@ -73,13 +75,20 @@ class Tier:
         ----------
         spill : gets the contents whose ends had to make room.
         """
-        new = self._renew(content, length_blocks(content))
+        blocks = length_blocks(content)
+        new = self._renew(content, blocks)
+        self._youngest, self._youngest_blocks = content, blocks
         self.blocks += new
         self._make_room(spill)
         return new
 
+    def is_youngest(self, content: Content) -> bool:
+        """Whether a content was put last and is here whole: to put its beginning once more would change nothing."""
+        return content is self._youngest and self.blocks >= self._youngest_blocks
+
     def _renew(self, content: Content, blocks: int) -> int:
         """Blocks that were not here, of those that are the youngest now."""
+        self._youngest = ()
         path = Path(content)
         _, known = self._tree.extend(path, blocks)
         self._tree.release(path)

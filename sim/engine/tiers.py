@@ -45,7 +45,7 @@ class TierFetch(Fetch):
 class Tiers:
     """The tiers of one rank: its `Source`, and what its prefix cache evicts to."""
 
-    __slots__ = ("_env", "_host", "_pending", "_remote", "_shared", "_size", "_totals")
+    __slots__ = ("_below_host", "_env", "_host", "_pending", "_remote", "_shared", "_size", "_totals")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Tiers:
         self._size = block_size
         self._host = host
         self._remote = remote
+        self._below_host = None if remote is None else self._to_pool
         self._pending: list[Content] = []
 
     def clear(self) -> None:
@@ -115,13 +116,19 @@ class Tiers:
         """The end of a content was evicted from the GPU."""
         add_unless_begun(self._pending, content)
 
+    def latest(self, content: Content) -> bool:
+        """Whether a content was the last to be spilled, and nothing in the host has been touched since."""
+        if self._pending:
+            return self._pending[-1] is content
+        return self._host is not None and self._host.tier.is_youngest(content)
+
     def flush(self) -> None:
         """Write what was evicted."""
         if self._pending:
             pending, self._pending = self._pending, []
             for content in pending:
                 if self._host is not None:
-                    self._host.write(content, self._to_pool)
+                    self._host.write(content, self._below_host)
                 else:
                     self._to_pool(content)
 
@@ -132,7 +139,7 @@ class Tiers:
     def swap_out(self, request: Request, tokens: int) -> None:
         """A request was preempted that had stored `tokens` tokens, 0 while it was fetching."""
         if self._host is not None:
-            self._host.swap_out(request, tokens, self._to_pool)
+            self._host.swap_out(request, tokens, self._below_host)
 
     def forget(self, request: Request) -> None:
         """A request needs what was swapped out no more."""
