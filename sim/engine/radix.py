@@ -54,6 +54,12 @@ class RadixTree:
         self._spilt: tuple[Segment, ...] = ()
         self.idle: OrderedDict[Node, None] = OrderedDict()
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._root = Node(-1, 0, None, 1)
+        self._shrinking = None
+        self.idle.clear()
+
     def match(self, content: tuple[Segment, ...], limit: int) -> tuple[int, int]:
         """(leading blocks of the content that are cached, at most `limit`; how many of them are idle)."""
         node, size = self._root, self._block_size
@@ -67,7 +73,8 @@ class RadixTree:
                 common = whole = child.blocks
                 if common > blocks:  # noqa: PLR1730 - here and below: calls of min cost more than the rest
                     common = blocks
-                common = min(common, limit - matched)
+                if common > limit - matched:
+                    common = limit - matched
                 matched += common
                 if child.holders == 0:
                     idle += common
@@ -96,7 +103,8 @@ class RadixTree:
                 assert isinstance(key, int)
                 key += behind * size
             taken = whole - behind
-            taken = min(taken, blocks - held)
+            if taken > blocks - held:
+                taken = blocks - held
             child = node.children.get(key)
             if child is None:
                 node = self._grown(node, key, taken)

@@ -205,8 +205,11 @@ class Rank(Holdings):
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
         path, most = request.path or cache.path(request), (request.target_tokens - 1) // blocks.block_size
-        found = cache.tree.match(path.content, most)[0]
-        return found if cache.lower is None or found == most else max(found, cache.lower.known(request))
+        found, _ = cache.tree.match(path.content, most)
+        if cache.near is None or found == most:
+            return found
+        near, _ = cache.near.match(path.content, most)
+        return max(near, found)
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""

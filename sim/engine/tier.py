@@ -44,13 +44,14 @@ class Tier:
     num_blocks : its capacity.
     blocks : blocks held that lookups find.
     reserved : blocks taken by swapped-out requests.
+    tree : the blocks themselves.
     """
 
-    __slots__ = ("_block_size", "_tree", "_youngest", "_youngest_blocks", "blocks", "num_blocks", "reserved")
+    __slots__ = ("_youngest", "_youngest_blocks", "blocks", "num_blocks", "reserved", "tree")
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
         self.num_blocks = num_blocks
-        self._block_size = block_size
+        self.tree = RadixTree(block_size)
         self.clear()
 
     def clear(self) -> None:
@@ -58,11 +59,11 @@ class Tier:
         self.blocks = self.reserved = 0
         self._youngest: Content = ()
         self._youngest_blocks = 0
-        self._tree = RadixTree(self._block_size)
+        self.tree.clear()
 
     def match(self, content: Content, limit: int) -> int:
         """Leading blocks of a content that are here, at most `limit`."""
-        return self._tree.match(content, limit)[0]
+        return self.tree.match(content, limit)[0]
 
     def touch(self, content: Content, blocks: int) -> None:
         """The first `blocks` blocks, as far as they are here, were read."""
@@ -90,15 +91,15 @@ class Tier:
         """Blocks that were not here, of those that are the youngest now."""
         self._youngest = ()
         path = Path(content)
-        _, known = self._tree.extend(path, blocks)
-        self._tree.release(path)
+        _, known = self.tree.extend(path, blocks)
+        self.tree.release(path)
         return blocks - known
 
     def _make_room(self, spill: Callable[[Content], None] | None) -> None:
         excess = self.blocks + self.reserved - self.num_blocks
         if excess > 0:
             contents: list[Content] = []
-            self._tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
+            self.tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
             self.blocks -= excess
             if spill is not None:
                 for content in contents:
@@ -119,7 +120,7 @@ class Tier:
         ------
         IdentityError : they are not those of the blocks held one by one.
         """
-        held = sum(node.blocks for node in self._tree.nodes())
+        held = sum(node.blocks for node in self.tree.nodes())
         if held != self.blocks or reserved != self.reserved or held + reserved > self.num_blocks:
             counted, booked = (held, reserved), (self.blocks, self.reserved)
             raise IdentityError(

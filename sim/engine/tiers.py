@@ -43,9 +43,14 @@ class TierFetch(Fetch):
 
 
 class Tiers:
-    """The tiers of one rank: its `Source`, and what its prefix cache evicts to."""
+    """The tiers of one rank: its `Source`, and what its prefix cache evicts to.
 
-    __slots__ = ("_below_host", "_env", "_host", "_pending", "_remote", "_shared", "_size", "_totals")
+    Attributes
+    ----------
+    pending : contents whose ends were evicted and are not written yet.
+    """
+
+    __slots__ = ("_below_host", "_env", "_host", "_remote", "_shared", "_size", "_totals", "pending")
 
     def __init__(
         self,
@@ -63,11 +68,11 @@ class Tiers:
         self._host = host
         self._remote = remote
         self._below_host = None if remote is None else self._to_pool
-        self._pending: list[Content] = []
+        self.pending: list[Content] = []
 
     def clear(self) -> None:
         """The replica died: what its hosts held is gone, and what was not yet in the pool."""
-        self._pending.clear()
+        self.pending.clear()
         if self._host is not None:
             self._host.clear()
         if self._remote is not None:
@@ -75,20 +80,14 @@ class Tiers:
 
     # ---- what comes back ----------------------------------------------------------------------------------------
 
-    def known(self, request: Request) -> int:
-        """Leading blocks of a request that this host holds."""
-        return 0 if self._host is None else self._known(self._host.tier, request)
-
-    def _known(self, tier: Tier, request: Request) -> int:
-        return tier.match(self._shared.path(request).content, (request.target_tokens - 1) // self._size)
-
     def find(self, request: Request, found: int) -> Fetch | None:
         """What a waiting request can fetch that has its first `found` blocks on the GPU."""
         size = self._size
         if self._host is not None and (swapped := self._host.swapped_tokens(request)) > found * size:
             return TierFetch(self, swapped - found * size, 0)
-        near = max(found, self.known(request))
-        far = near if self._remote is None else max(near, self._known(self._remote.tier, request))
+        content, most = self._shared.path(request).content, (request.target_tokens - 1) // size
+        near = found if self._host is None else max(found, self._host.tier.match(content, most))
+        far = near if self._remote is None else max(near, self._remote.tier.match(content, most))
         return TierFetch(self, (near - found) * size, (far - near) * size) if far > found else None
 
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
@@ -114,18 +113,18 @@ class Tiers:
 
     def spill(self, content: Content) -> None:
         """The end of a content was evicted from the GPU."""
-        add_unless_begun(self._pending, content)
+        add_unless_begun(self.pending, content)
 
     def latest(self, content: Content) -> bool:
         """Whether a content was the last to be spilled, and nothing in the host has been touched since."""
-        if self._pending:
-            return self._pending[-1] is content
+        if self.pending:
+            return self.pending[-1] is content
         return self._host is not None and self._host.tier.is_youngest(content)
 
     def flush(self) -> None:
         """Write what was evicted."""
-        if self._pending:
-            pending, self._pending = self._pending, []
+        if self.pending:
+            pending, self.pending = self.pending, []
             for content in pending:
                 if self._host is not None:
                     self._host.write(content, self._below_host)
@@ -172,5 +171,6 @@ def attach_tiers(
         for rank in replica.ranks:
             assert rank.cache is not None
             near = None if host is None else HostTier(env, host, block_size, totals)
+            rank.cache.near = None if near is None else near.tier.tree
             far = None if remote is None or pool is None else RemoteTier(env, remote, block_size, totals, pool)
             rank.source = rank.cache.lower = Tiers(env, shared, totals, block_size, near, far)
