@@ -14,6 +14,7 @@ from sim.workload.runs import Run, Runs, merged
 
 Key = int | tuple[Run, ...]
 Segment = tuple[Key, int]
+Content = tuple[Segment, ...]
 
 OWN_SPAN = 1 << 40  # identities that one request's own tokens may use; longer than any request
 

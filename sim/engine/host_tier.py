@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from simpy import Environment
 
+from sim.engine.content import Content
 from sim.engine.link import Link
 from sim.engine.request import Request
-from sim.engine.tier import Content, Tier, length_blocks
+from sim.engine.tier import Tier, length_blocks
 from sim.engine.tier_plan import HostPlan
 from sim.engine.totals import Totals
 
@@ -87,7 +88,8 @@ class HostTier:
 
     def forget(self, request: Request) -> None:
         """A request needs what was swapped out no more."""
-        self.tier.reserved -= self._blocks(self._swapped.pop(request, 0))
+        if request in self._swapped:
+            self.tier.reserved -= self._blocks(self._swapped.pop(request))
 
     def _blocks(self, tokens: int) -> int:
         return -(-tokens // self._size)

@@ -73,7 +73,7 @@ class RadixTree:
                 common = whole = child.blocks
                 if common > blocks:  # noqa: PLR1730 - here and below: calls of min cost more than the rest
                     common = blocks
-                if common > limit - matched:
+                if common > limit - matched:  # noqa: PLR1730
                     common = limit - matched
                 matched += common
                 if child.holders == 0:
@@ -103,7 +103,7 @@ class RadixTree:
                 assert isinstance(key, int)
                 key += behind * size
             taken = whole - behind
-            if taken > blocks - held:
+            if taken > blocks - held:  # noqa: PLR1730
                 taken = blocks - held
             child = node.children.get(key)
             if child is None:
@@ -133,13 +133,7 @@ class RadixTree:
 
     def _grown(self, node: Node, key: Key, blocks: int) -> Node:
         """The node that holds new blocks: `node` itself where it is ours alone and they continue it."""
-        if (
-            node.holders == 1
-            and not node.children
-            and node is not self._root
-            and isinstance(node.key, int)
-            and node.key + node.blocks * self._block_size == key
-        ):
+        if node.holders == 1 and not node.children and self._continues(node, key):
             node.blocks += blocks
             return node
         child = Node(key, blocks, node, 1)
@@ -161,7 +155,7 @@ class RadixTree:
 
     def release(self, path: Path) -> int:
         """Let a path go; returns the blocks that nobody holds any more. They become the last to be evicted."""
-        idle, size = self.idle, self._block_size
+        idle = self.idle
         freed = 0
         below: Node | None = None
         node = path.node
@@ -170,22 +164,71 @@ class RadixTree:
             node.holders -= 1
             if node.holders == 0:
                 freed += node.blocks
-                if (
-                    below is not None
-                    and len(node.children) == 1
-                    and isinstance(node.key, int)
-                    and node.key + node.blocks * size == below.key
-                ):
-                    below.key = node.key
-                    below.blocks += node.blocks
-                    below.parent = parent
-                    parent.children[node.key] = below
+                if below is not None and len(node.children) == 1 and self._continues(node, below.key):
+                    self._join(node, below)
                 else:
                     idle[node] = None
                     below = node
             node = parent
         path.reset()
         return freed
+
+    def renew(self, content: tuple[Segment, ...], blocks: int) -> int:
+        """Make the first blocks of a content the youngest, in a tree that nobody holds; returns how many are new.
+
+        The same as to lead a path there and to let it go.
+        """
+        idle, size = self.idle, self._block_size
+        node, left, new = self._root, blocks, 0
+        for first, length in content:
+            key, rest = first, length
+            while rest and left:
+                taken = rest if rest < left else left  # noqa: FURB136 - as in `match`
+                child = node.children.get(key)
+                if child is None:
+                    new += taken
+                    node = self._appended(node, key, taken)
+                elif child.blocks <= taken:
+                    taken = child.blocks
+                    node = child
+                else:
+                    node = self._split(child, taken)
+                rest -= taken
+                left -= taken
+                if rest and isinstance(key, int):
+                    key += taken * size
+        below: Node | None = None
+        while node.parent is not None:
+            parent = node.parent
+            if below is not None and len(node.children) == 1 and self._continues(node, below.key):
+                self._join(node, below)
+                idle.pop(node, None)
+            else:
+                idle[node] = None
+                idle.move_to_end(node)
+                below = node
+            node = parent
+        return new
+
+    def _appended(self, node: Node, key: Key, blocks: int) -> Node:
+        """The node that holds new blocks after `node`, which is about to be renewed too."""
+        if not node.children and self._continues(node, key):
+            node.blocks += blocks
+            return node
+        child = node.children[key] = Node(key, blocks, node, 0)
+        return child
+
+    def _continues(self, node: Node, key: Key) -> bool:
+        """Whether a block with that name follows the last one of a node."""
+        return node is not self._root and isinstance(node.key, int) and node.key + node.blocks * self._block_size == key
+
+    def _join(self, node: Node, below: Node) -> None:
+        """Make one of a node and its only child."""
+        assert node.parent is not None
+        below.key = node.key
+        below.blocks += node.blocks
+        below.parent = node.parent
+        node.parent.children[node.key] = below
 
     def evict(
         self,

@@ -16,6 +16,7 @@ from functools import partial
 from sim.engine.acceptance import settle_rest
 from sim.engine.admission import Admission, admission_of
 from sim.engine.chunks import Chunks, fewest_requests
+from sim.engine.content import Content
 from sim.engine.fetch import Fetch, Source
 from sim.engine.held import Held
 from sim.engine.holdings import Holdings
@@ -195,8 +196,8 @@ class Rank(Holdings):
             waiting.remove(request)
             waiting.appendleft(request)
 
-    def cached_blocks(self, request: Request, step: int) -> int:
-        """Leading blocks of a request that are cached here while `step` is under way."""
+    def cached_blocks(self, content: Content, most: int, step: int) -> int:
+        """Leading blocks of a content, at most `most`, that are cached here while `step` is under way."""
         cache, blocks = self.cache, self.blocks
         assert cache is not None
         if blocks.step != step:
@@ -204,11 +205,10 @@ class Rank(Holdings):
         growth = blocks.phases[step % blocks.cycle_steps]
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        path, most = request.path or cache.path(request), (request.target_tokens - 1) // blocks.block_size
-        found, _ = cache.tree.match(path.content, most)
+        found, _ = cache.tree.match(content, most)
         if cache.near is None or found == most:
             return found
-        near, _ = cache.near.match(path.content, most)
+        near, _ = cache.near.match(content, most)
         return max(near, found)
 
     def grow(self, step: int, now_s: float) -> None:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from sim.engine.content import Segment
-from sim.engine.path import Path
+from sim.engine.content import Content
 from sim.engine.radix import RadixTree
 from sim.errors import IdentityError
-
-Content = tuple[Segment, ...]
 
 
 def length_blocks(content: Content) -> int:
@@ -67,7 +64,8 @@ class Tier:
 
     def touch(self, content: Content, blocks: int) -> None:
         """The first `blocks` blocks, as far as they are here, were read."""
-        self._renew(content, self.match(content, blocks))
+        self._youngest = ()
+        self.tree.renew(content, self.match(content, blocks))
 
     def put(self, content: Content, spill: Callable[[Content], None] | None = None) -> int:
         """Keep all blocks of a content, as the youngest; returns how many are new.
@@ -77,7 +75,7 @@ class Tier:
         spill : gets the contents whose ends had to make room.
         """
         blocks = length_blocks(content)
-        new = self._renew(content, blocks)
+        new = self.tree.renew(content, blocks)
         self._youngest, self._youngest_blocks = content, blocks
         self.blocks += new
         self._make_room(spill)
@@ -86,14 +84,6 @@ class Tier:
     def is_youngest(self, content: Content) -> bool:
         """Whether a content was put last and is here whole: to put its beginning once more would change nothing."""
         return content is self._youngest and self.blocks >= self._youngest_blocks
-
-    def _renew(self, content: Content, blocks: int) -> int:
-        """Blocks that were not here, of those that are the youngest now."""
-        self._youngest = ()
-        path = Path(content)
-        _, known = self.tree.extend(path, blocks)
-        self.tree.release(path)
-        return blocks - known
 
     def _make_room(self, spill: Callable[[Content], None] | None) -> None:
         excess = self.blocks + self.reserved - self.num_blocks

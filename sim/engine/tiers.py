@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from simpy import Environment
 
+from sim.engine.content import Content
 from sim.engine.fetch import Fetch
 from sim.engine.host_tier import HostTier
 from sim.engine.link import call_at
@@ -21,7 +22,7 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.remote_tier import RemoteTier
 from sim.engine.replica import Replica
 from sim.engine.request import Request
-from sim.engine.tier import Content, Tier, add_unless_begun
+from sim.engine.tier import Tier, add_unless_begun
 from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.engine.totals import Totals
 
