@@ -42,13 +42,15 @@ class Contents:
             return ((own, blocks),) if blocks else ()
         runs: list[Run] = []
         left = input_tokens
-        for first, tokens in prefix or ():
-            if left <= 0:
+        for run in prefix or ():
+            tokens = run[1]
+            if tokens >= left:
+                runs.append((run[0], left))
+                left = 0
                 break
-            taken = min(tokens, left)
-            runs.append((first, taken))
-            left -= taken
-        if left > 0:
+            runs.append(run)
+            left -= tokens
+        if left:
             runs.append((own, left))
         runs.append((own + left if output_first_id is None else output_first_id, output_tokens - 1))
         return segments(merged(runs), self._block_size)
