@@ -103,7 +103,7 @@ class PrefixCache:
             if lower is None:
                 self.tree.evict(excess)
             else:
-                self.tree.evict(excess, lower.spill, lower.latest)
+                self.tree.evict(excess, lower.spill, lower.latest())
             pool.cached -= excess
             pool.freed += excess
             self._totals.evicted_tokens += excess * self.block_size

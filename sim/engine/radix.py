@@ -234,18 +234,18 @@ class RadixTree:
         self,
         blocks: int,
         spill: Callable[[tuple[Segment, ...]], None] | None = None,
-        latest: Callable[[tuple[Segment, ...]], bool] | None = None,
+        latest: tuple[Segment, ...] | None = None,
     ) -> None:
         """Forget that many idle blocks, which must be there.
 
         Parameters
         ----------
         spill : gets the contents that lead to the end of each run of which something is forgotten.
-        latest : whether a content is what was last put below; then its beginning need not be spilled again.
+        latest : what was spilled last, if its beginning need not be spilled again.
         """
         while blocks > 0:
             node = next(iter(self.idle))
-            if spill is not None and not (node is self._shrinking and latest is not None and latest(self._spilt)):
+            if spill is not None and (node is not self._shrinking or latest is not self._spilt):
                 self._shrinking, self._spilt = node, self._content(node)
                 spill(self._spilt)
             if node.blocks > blocks:

@@ -42,9 +42,10 @@ class Tier:
     blocks : blocks held that lookups find.
     reserved : blocks taken by swapped-out requests.
     tree : the blocks themselves.
+    youngest : the content that was put last, while all of it is here and nothing was read since.
     """
 
-    __slots__ = ("_youngest", "_youngest_blocks", "blocks", "num_blocks", "reserved", "tree")
+    __slots__ = ("_youngest_blocks", "blocks", "num_blocks", "reserved", "tree", "youngest")
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
         self.num_blocks = num_blocks
@@ -54,7 +55,7 @@ class Tier:
     def clear(self) -> None:
         """Forget everything."""
         self.blocks = self.reserved = 0
-        self._youngest: Content = ()
+        self.youngest: Content | None = None
         self._youngest_blocks = 0
         self.tree.clear()
 
@@ -64,7 +65,7 @@ class Tier:
 
     def touch(self, content: Content, blocks: int) -> None:
         """The first `blocks` blocks, as far as they are here, were read."""
-        self._youngest = ()
+        self.youngest = None
         self.tree.renew(content, self.match(content, blocks))
 
     def put(self, content: Content, spill: Callable[[Content], None] | None = None) -> int:
@@ -76,14 +77,10 @@ class Tier:
         """
         blocks = length_blocks(content)
         new = self.tree.renew(content, blocks)
-        self._youngest, self._youngest_blocks = content, blocks
+        self.youngest, self._youngest_blocks = content, blocks
         self.blocks += new
         self._make_room(spill)
         return new
-
-    def is_youngest(self, content: Content) -> bool:
-        """Whether a content was put last and is here whole: to put its beginning once more would change nothing."""
-        return content is self._youngest and self.blocks >= self._youngest_blocks
 
     def _make_room(self, spill: Callable[[Content], None] | None) -> None:
         excess = self.blocks + self.reserved - self.num_blocks
@@ -91,6 +88,8 @@ class Tier:
             contents: list[Content] = []
             self.tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
             self.blocks -= excess
+            if self.blocks < self._youngest_blocks:  # it was the last to go
+                self.youngest = None
             if spill is not None:
                 for content in contents:
                     spill(content)

@@ -87,8 +87,8 @@ class Tiers:
         if self._host is not None and (swapped := self._host.swapped_tokens(request)) > found * size:
             return TierFetch(self, swapped - found * size, 0)
         content, most = self._shared.path(request).content, (request.target_tokens - 1) // size
-        near = found if self._host is None else max(found, self._host.tier.match(content, most))
-        far = near if self._remote is None else max(near, self._remote.tier.match(content, most))
+        near = found if self._host is None else max(found, self._host.tier.tree.match(content, most)[0])
+        far = near if self._remote is None else max(near, self._remote.tier.tree.match(content, most)[0])
         return TierFetch(self, (near - found) * size, (far - near) * size) if far > found else None
 
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
@@ -116,11 +116,11 @@ class Tiers:
         """The end of a content was evicted from the GPU."""
         add_unless_begun(self.pending, content)
 
-    def latest(self, content: Content) -> bool:
-        """Whether a content was the last to be spilled, and nothing in the host has been touched since."""
+    def latest(self) -> Content | None:
+        """What was spilled last, if to put its beginning once more would change nothing."""
         if self.pending:
-            return self.pending[-1] is content
-        return self._host is not None and self._host.tier.is_youngest(content)
+            return self.pending[-1]
+        return None if self._host is None else self._host.tier.youngest
 
     def flush(self) -> None:
         """Write what was evicted."""
