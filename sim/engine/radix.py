@@ -62,29 +62,25 @@ class RadixTree:
 
     def match(self, content: tuple[Segment, ...], limit: int) -> tuple[int, int]:
         """(leading blocks of the content that are cached, at most `limit`; how many of them are idle)."""
-        node, size = self._root, self._block_size
-        matched = idle = 0
-        for segment_key, segment_blocks in content:
-            key, blocks = segment_key, segment_blocks
+        node, size, left, idle = self._root, self._block_size, limit, 0
+        for first, length in content:
+            key, blocks = first, length
             while blocks:
                 child = node.children.get(key)
                 if child is None:
-                    return matched, idle
-                common = whole = child.blocks
-                if common > blocks:  # noqa: PLR1730 - here and below: calls of min cost more than the rest
-                    common = blocks
-                if common > limit - matched:  # noqa: PLR1730
-                    common = limit - matched
-                matched += common
-                if child.holders == 0:
+                    return limit - left, idle
+                common = child.blocks
+                if common > blocks or common >= left:
+                    common = min(common, blocks, left)
+                    return limit - left + common, idle if child.holders else idle + common
+                left -= common
+                if not child.holders:
                     idle += common
-                if common < whole or matched == limit:
-                    return matched, idle
                 blocks -= common
                 if blocks and isinstance(key, int):  # a block that joins runs stands alone
                     key += common * size
                 node = child
-        return matched, idle
+        return limit - left, idle
 
     def extend(self, path: Path, blocks: int) -> tuple[int, int]:
         """Lead a path on until it holds `blocks` blocks, through blocks that are cached and new ones after them.
@@ -103,7 +99,7 @@ class RadixTree:
                 assert isinstance(key, int)
                 key += behind * size
             taken = whole - behind
-            if taken > blocks - held:  # noqa: PLR1730
+            if taken > blocks - held:  # noqa: PLR1730 - a call of min costs more than the rest
                 taken = blocks - held
             child = node.children.get(key)
             if child is None:
@@ -183,7 +179,7 @@ class RadixTree:
         for first, length in content:
             key, rest = first, length
             while rest and left:
-                taken = rest if rest < left else left  # noqa: FURB136 - as in `match`
+                taken = rest if rest < left else left  # noqa: FURB136 - as in `extend`
                 child = node.children.get(key)
                 if child is None:
                     new += taken

@@ -294,10 +294,10 @@ class Rank(Holdings):
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        source, found, idle = self.source, 0, 0
+        source, found, idle, growth = self.source, 0, 0, blocks.growth()
         ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
-        room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
+        room = blocks.free - growth  # decodes allocate their growth within the step
         reserve, admission = self._reserve, self.admission
         if reserve:
             room -= self._promised_blocks()
@@ -317,7 +317,8 @@ class Rank(Holdings):
                 return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
-                cache.fit(blocks.growth())
+                if blocks.cached > blocks.free - growth:
+                    cache.fit(growth)
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on

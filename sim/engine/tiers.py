@@ -84,11 +84,12 @@ class Tiers:
     def find(self, request: Request, found: int) -> Fetch | None:
         """What a waiting request can fetch that has its first `found` blocks on the GPU."""
         size = self._size
-        if self._host is not None and (swapped := self._host.swapped_tokens(request)) > found * size:
-            return TierFetch(self, swapped - found * size, 0)
-        content, most = self._shared.path(request).content, (request.target_tokens - 1) // size
-        near = found if self._host is None else max(found, self._host.tier.tree.match(content, most)[0])
-        far = near if self._remote is None else max(near, self._remote.tier.tree.match(content, most)[0])
+        path, most, near = request.path or self._shared.path(request), (request.target_tokens - 1) // size, found
+        if self._host is not None:
+            if self._host.swapped and (swapped := self._host.swapped.get(request, 0)) > found * size:
+                return TierFetch(self, swapped - found * size, 0)
+            near = max(near, self._host.tier.tree.match(path.content, most)[0])
+        far = near if self._remote is None else max(near, self._remote.tier.tree.match(path.content, most)[0])
         return TierFetch(self, (near - found) * size, (far - near) * size) if far > found else None
 
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
@@ -143,7 +144,7 @@ class Tiers:
 
     def forget(self, request: Request) -> None:
         """A request needs what was swapped out no more."""
-        if self._host is not None:
+        if self._host is not None and request in self._host.swapped:
             self._host.forget(request)
 
     def audit(self) -> None:
