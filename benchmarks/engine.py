@@ -1,13 +1,19 @@
 """Engine speed: simulated requests per second of one core, one 16-GPU replica, Azure-conversation-like lengths.
 
     python benchmarks/engine.py [--layout dp|tp|pp|all] [--requests 60000] [--repeats 3] [--load 0.7] [--sessions]
+                                [--host] [--set KEY=VALUE ...]
 
 The load is a share of the capacity that the engine itself shows: a short closed loop that asks for every seat measures
 the saturated throughput first. Each layout runs several times and the best run counts, since anything else on the
-machine only ever slows it down; CPU time stands beside wall time to show how much. `--sessions` turns prefix caching on
-for conversations behind one system prompt, where each request has the history of its session; `hit` is the share of
-prompt tokens found. Peak memory is that of the process, so ask for one layout alone to know its own. A million
-requests: `--layout dp --requests 1000000 --repeats 1`.
+machine only ever slows it down; CPU time stands beside wall time to show how much.
+
+`--sessions` turns prefix caching on for conversations behind one system prompt, where each request has the history of
+its session; `hit` is the share of prompt tokens found on the GPU, and fetched from tiers below it. `--host` puts a tier
+of host memory below that cache, with the capacity and bandwidth of the node type. `--set` changes the scenario further,
+as `sim run` does.
+
+Peak memory is that of the process, so ask for one layout alone to know its own. A million requests: `--layout dp
+--requests 1000000 --repeats 1`.
 """
 
 from __future__ import annotations
@@ -19,13 +25,15 @@ import itertools
 import math
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import sim
+from sim.cli.shared import pair
 from sim.engine.cluster import Cluster, Outcome
+from sim.scenario.document import parse_value
 from sim.simulation.build import Built, build
 from sim.simulation.run import load
 from sim.streams import Streams, blockwise
@@ -85,9 +93,14 @@ def lognormal(normals: Iterator[float], law: dict[str, Any]) -> int:
 
 
 def scenario(
-    layout: str, arrivals: dict[str, object], horizon_s: float, warmup_s: float, sessions: bool
+    layout: str,
+    arrivals: dict[str, object],
+    horizon_s: float,
+    warmup_s: float,
+    sessions: bool,
+    extra: Mapping[str, object] | None = None,
 ) -> sim.Scenario:
-    """The baseline model and hardware with another layout and load."""
+    """The baseline model and hardware with another layout and load, and with what `extra` changes by dotted key."""
     changes = {
         "deployment.layout": LAYOUTS[layout],
         "deployment.engine.max_num_seqs": SEATS[layout],
@@ -95,15 +108,17 @@ def scenario(
         "deployment.engine.enable_prefix_caching": sessions,
         "workload": {"arrivals": arrivals, "input_tokens": INPUT, "output_tokens": OUTPUT},
         "run": {"horizon_s": horizon_s, "warmup_s": warmup_s, "replications": 1},
+        **(extra or {}),
     }
     return sim.load(BASELINE).with_(changes)
 
 
-def capacity_rps(layout: str, sessions: bool) -> float:
+def capacity_rps(layout: str, sessions: bool, extra: Mapping[str, object] | None = None) -> float:
     """Saturated throughput of the replica, measured by a closed loop that keeps every seat taken."""
     seats = SEATS[layout] * int(LAYOUTS[layout].get("data_parallel_size", 1))
     closed = {"process": "closed_loop", "concurrency": seats}
-    outcome = timed(build(scenario(layout, closed, SETTLE_S + MEASURE_S, SETTLE_S, sessions)), sessions).outcome
+    built = build(scenario(layout, closed, SETTLE_S + MEASURE_S, SETTLE_S, sessions, extra))
+    outcome = timed(built, sessions).outcome
     return outcome.record.totals.since(outcome.record.opened).completed / MEASURE_S
 
 
@@ -120,13 +135,16 @@ def timed(built: Built, sessions: bool, rate_rps: float = INTERLEAVED_RPS) -> Ru
     return Run(outcome, next(cluster.env._eid), wall_s, cpu_s)  # noqa: SLF001 - SimPy numbers its events
 
 
-def measure(layout: str, requests: int, share: float, repeats: int, sessions: bool) -> str:
+def measure(layout: str, requests: int, share: float, repeats: int, sessions: bool, extra: Mapping[str, object]) -> str:
     """Best of several runs, as one row of the table."""
-    rate_rps = share * capacity_rps(layout, sessions)
-    built = build(scenario(layout, {"process": "poisson", "rate_rps": rate_rps}, requests / rate_rps, 0.0, sessions))
+    rate_rps = share * capacity_rps(layout, sessions, extra)
+    poisson = {"process": "poisson", "rate_rps": rate_rps}
+    built = build(scenario(layout, poisson, requests / rate_rps, 0.0, sessions, extra))
     runs = [timed(built, sessions, rate_rps) for _ in range(repeats)]
     best = min(runs, key=lambda run: run.cpu_s)
     totals, done = best.outcome.record.totals, best.outcome.record.totals.completed
+    wanted = totals.cached_prompt_tokens + totals.fetched_tokens + totals.prefilled_tokens
+    tiered = built.cluster.host is not None or built.cluster.remote is not None
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cells = (
         dt.datetime.now(tz=dt.UTC).date().isoformat(),
@@ -137,7 +155,7 @@ def measure(layout: str, requests: int, share: float, repeats: int, sessions: bo
         f"{totals.boundaries / done:.2f}",
         f"{totals.steps / done:.2f}",
         f"{totals.sequence_s / totals.busy_s:.0f}",
-        f"{totals.cached_prompt_tokens / (totals.cached_prompt_tokens + totals.prefilled_tokens):.1%}",
+        f"{totals.cached_prompt_tokens / wanted:.1%}" + (f" + {totals.fetched_tokens / wanted:.1%}" if tiered else ""),
         f"{peak_mib:.0f}",
     )
     return "| " + " | ".join(cells) + " |"
@@ -151,13 +169,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs per layout; the best counts")
     parser.add_argument("--load", type=float, default=0.7, help="share of the saturated throughput")
     parser.add_argument("--sessions", action="store_true", help="conversations with prefix caching")
+    parser.add_argument("--host", action="store_true", help="a host tier below the prefix cache; with --sessions")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the scenario further")
     options = parser.parse_args()
+    extra: dict[str, object] = {}
+    for item in options.set:
+        key, value = pair("--set", item)
+        extra[key] = parse_value(value)
+    if options.host:
+        if not options.sessions:
+            parser.error("--host needs --sessions: without conversations nothing comes back")
+        extra["deployment.engine.host_cache"] = {}
     if options.requests < 1 or options.repeats < 1 or options.load <= 0.0:
         parser.error("--requests and --repeats must be at least 1, --load above 0")
     print(HEADER)
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for layout in LAYOUTS if options.layout == "all" else [options.layout]:
-        print(measure(layout, options.requests, options.load, options.repeats, options.sessions), flush=True)
+        row = measure(layout, options.requests, options.load, options.repeats, options.sessions, extra)
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -83,12 +83,15 @@ class BlockPool:
         if steps == 0:
             return
         size, phases = self.cycle_steps, self.phases
-        full, rest = divmod(steps, size)
-        grown = full * self.decoding * self.cycle_blocks
         at = self.step % size
-        if rest == 1:
-            grown += phases[at]
-        elif rest:
+        if steps == 1:
+            grown, rest = phases[at], 0
+        elif steps < size:
+            grown, rest = 0, steps
+        else:
+            full, rest = divmod(steps, size)
+            grown = full * self.decoding * self.cycle_blocks
+        if rest:
             end = at + rest
             grown += sum(phases[at:end]) if end <= size else sum(phases[at:]) + sum(phases[: end - size])
         self.free -= grown

@@ -409,7 +409,10 @@ class Clients:
 
     def _watch(self) -> None:
         deadlines = self._deadlines
-        while deadlines and self._over(*deadlines[0][1:]):
+        while deadlines:
+            _, request, attempt = deadlines[0]
+            if request.replica is not None and request.attempt == attempt:
+                break
             deadlines.popleft()
         self._watching = bool(deadlines)
         if deadlines:

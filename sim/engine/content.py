@@ -14,6 +14,7 @@ from sim.workload.runs import Run, Runs, merged
 
 Key = int | tuple[Run, ...]
 Segment = tuple[Key, int]
+Content = tuple[Segment, ...]
 
 OWN_SPAN = 1 << 40  # identities that one request's own tokens may use; longer than any request
 
@@ -41,13 +42,15 @@ class Contents:
             return ((own, blocks),) if blocks else ()
         runs: list[Run] = []
         left = input_tokens
-        for first, tokens in prefix or ():
-            if left <= 0:
+        for run in prefix or ():
+            tokens = run[1]
+            if tokens >= left:
+                runs.append((run[0], left))
+                left = 0
                 break
-            taken = min(tokens, left)
-            runs.append((first, taken))
-            left -= taken
-        if left > 0:
+            runs.append(run)
+            left -= tokens
+        if left:
             runs.append((own, left))
         runs.append((own + left if output_first_id is None else output_first_id, output_tokens - 1))
         return segments(merged(runs), self._block_size)

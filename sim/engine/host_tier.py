@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from simpy import Environment
 
+from sim.engine.content import Content
 from sim.engine.link import Link
 from sim.engine.request import Request
-from sim.engine.tier import Content, Tier, length_blocks
+from sim.engine.tier import Tier, length_blocks
 from sim.engine.tier_plan import HostPlan
 from sim.engine.totals import Totals
 
-Spill = Callable[[Content], None]
+Spill = Callable[[Content], None] | None
 
 
 class HostTier:
@@ -25,9 +26,10 @@ class HostTier:
     Attributes
     ----------
     tier : the blocks that lookups find.
+    swapped : tokens of each request that was swapped out.
     """
 
-    __slots__ = ("_plan", "_read", "_size", "_swapped", "_totals", "_write", "tier")
+    __slots__ = ("_plan", "_read", "_size", "_totals", "_write", "swapped", "tier")
 
     def __init__(self, env: Environment, plan: HostPlan, block_size: int, totals: Totals) -> None:
         self._plan = plan
@@ -35,12 +37,12 @@ class HostTier:
         self._totals = totals
         self._read = Link(env, plan.read_bytes_per_s)
         self._write = Link(env, plan.write_bytes_per_s)
-        self._swapped: dict[Request, int] = {}
+        self.swapped: dict[Request, int] = {}
         self.tier = Tier(plan.num_blocks, block_size)
 
     def clear(self) -> None:
         """The node died."""
-        self._swapped.clear()
+        self.swapped.clear()
         self.tier.clear()
 
     def write(self, content: Content, spill: Spill) -> None:
@@ -61,10 +63,6 @@ class HostTier:
 
     # ---- swap ---------------------------------------------------------------------------------------------------
 
-    def swapped_tokens(self, request: Request) -> int:
-        """Tokens of a swapped-out request that are here."""
-        return self._swapped.get(request, 0)
-
     def swap_out(self, request: Request, tokens: int, spill: Spill) -> None:
         """Move a request that was just preempted here, if there is room beside others that were swapped out.
 
@@ -76,18 +74,18 @@ class HostTier:
         """
         if not self._plan.swap:
             return
-        if request not in self._swapped:
+        if request not in self.swapped:
             if tokens == 0 or not self.tier.reserve(self._blocks(tokens), spill):
                 return
-            self._swapped[request] = tokens
+            self.swapped[request] = tokens
             self._totals.swapped_tokens += tokens
             self._write.send(tokens * self._plan.token_bytes)
-        if request.generated and self._swapped[request] == request.target_tokens - 1:
+        if request.generated and self.swapped[request] == request.target_tokens - 1:
             request.target_tokens -= 1
 
     def forget(self, request: Request) -> None:
         """A request needs what was swapped out no more."""
-        self.tier.reserved -= self._blocks(self._swapped.pop(request, 0))
+        self.tier.reserved -= self._blocks(self.swapped.pop(request, 0))
 
     def _blocks(self, tokens: int) -> int:
         return -(-tokens // self._size)
@@ -99,4 +97,4 @@ class HostTier:
         ------
         IdentityError : they are wrong.
         """
-        self.tier.audit(sum(map(self._blocks, self._swapped.values())))
+        self.tier.audit(sum(map(self._blocks, self.swapped.values())))

@@ -70,9 +70,10 @@ class PrefixCache:
     life : how often everything was lost so far.
     path : the path of a request, with its content.
     lower : the tiers that evicted blocks go to, or None.
+    near : what the host memory among them holds, or None.
     """
 
-    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "lower", "path", "tree")
+    __slots__ = ("_pool", "_shared", "_totals", "block_size", "life", "lower", "near", "path", "tree")
 
     def __init__(self, pool: BlockPool, shared: Shared, totals: Totals) -> None:
         self._pool = pool
@@ -82,12 +83,13 @@ class PrefixCache:
         self.block_size = pool.block_size
         self.life = 0
         self.lower: Tiers | None = None
+        self.near: RadixTree | None = None
         self.tree = RadixTree(pool.block_size)
 
     def clear(self) -> None:
         """Forget everything; the replica died."""
         self.life += 1
-        self.tree = RadixTree(self.block_size)
+        self.tree.clear()
         if self.lower is not None:
             self.lower.clear()
 
@@ -97,16 +99,22 @@ class PrefixCache:
         room = pool.free - reserved
         if pool.cached > room:
             excess = pool.cached - room if room > 0 else pool.cached
-            self.tree.evict(excess, None if self.lower is None else self.lower.spill)
+            lower = self.lower
+            if lower is None:
+                self.tree.evict(excess)
+            else:
+                self.tree.evict(excess, lower.spill, lower.latest())
             pool.cached -= excess
             pool.freed += excess
             self._totals.evicted_tokens += excess * self.block_size
 
     def make_room(self, reserved: int) -> None:
         """Evict as `fit` does, and send what goes to the tiers below at once."""
-        self.fit(reserved)
-        if self.lower is not None:
-            self.lower.flush()
+        pool, lower = self._pool, self.lower
+        if pool.cached > pool.free - reserved:
+            self.fit(reserved)
+        if lower is not None and lower.pending:
+            lower.flush()
 
     def match(self, request: Request) -> tuple[int, int]:
         """(leading blocks that a request would find here, how many of them are idle); `fit` first."""
@@ -125,7 +133,7 @@ class PrefixCache:
         Tokens of these that nobody held until now.
         """
         size, totals = self.block_size, self._totals
-        if self.lower is not None:
+        if self.lower is not None and self.lower.pending:
             self.lower.flush()
         path = request.path or self.path(request)
         hit_tokens = blocks * size

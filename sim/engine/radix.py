@@ -45,37 +45,42 @@ class RadixTree:
     idle : nodes that nobody holds, first to be evicted first.
     """
 
-    __slots__ = ("_block_size", "_root", "idle")
+    __slots__ = ("_block_size", "_root", "_shrinking", "_spilt", "idle")
 
     def __init__(self, block_size: int) -> None:
         self._block_size = block_size
         self._root = Node(-1, 0, None, 1)
+        self._shrinking: Node | None = None  # idle node whose end was evicted last, and the content spilled for it
+        self._spilt: tuple[Segment, ...] = ()
         self.idle: OrderedDict[Node, None] = OrderedDict()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._root = Node(-1, 0, None, 1)
+        self._shrinking = None
+        self.idle.clear()
 
     def match(self, content: tuple[Segment, ...], limit: int) -> tuple[int, int]:
         """(leading blocks of the content that are cached, at most `limit`; how many of them are idle)."""
-        node, size = self._root, self._block_size
-        matched = idle = 0
-        for segment_key, segment_blocks in content:
-            key, blocks = segment_key, segment_blocks
+        node, size, left, idle = self._root, self._block_size, limit, 0
+        for first, length in content:
+            key, blocks = first, length
             while blocks:
                 child = node.children.get(key)
                 if child is None:
-                    return matched, idle
-                common = whole = child.blocks
-                if common > blocks:  # noqa: PLR1730 - here and below: calls of min cost more than the rest
-                    common = blocks
-                common = min(common, limit - matched)
-                matched += common
-                if child.holders == 0:
+                    return limit - left, idle
+                common = child.blocks
+                if common > blocks or common >= left:
+                    common = min(common, blocks, left)
+                    return limit - left + common, idle if child.holders else idle + common
+                left -= common
+                if not child.holders:
                     idle += common
-                if common < whole or matched == limit:
-                    return matched, idle
                 blocks -= common
                 if blocks and isinstance(key, int):  # a block that joins runs stands alone
                     key += common * size
                 node = child
-        return matched, idle
+        return limit - left, idle
 
     def extend(self, path: Path, blocks: int) -> tuple[int, int]:
         """Lead a path on until it holds `blocks` blocks, through blocks that are cached and new ones after them.
@@ -94,7 +99,8 @@ class RadixTree:
                 assert isinstance(key, int)
                 key += behind * size
             taken = whole - behind
-            taken = min(taken, blocks - held)
+            if taken > blocks - held:  # noqa: PLR1730 - a call of min costs more than the rest
+                taken = blocks - held
             child = node.children.get(key)
             if child is None:
                 node = self._grown(node, key, taken)
@@ -108,6 +114,8 @@ class RadixTree:
                     revived += taken
                     if entire:
                         del self.idle[child]
+                        if child is self._shrinking:
+                            self._shrinking = None
                 node = child if entire else self._split(child, taken)
                 node.holders += 1
             held += taken
@@ -121,13 +129,7 @@ class RadixTree:
 
     def _grown(self, node: Node, key: Key, blocks: int) -> Node:
         """The node that holds new blocks: `node` itself where it is ours alone and they continue it."""
-        if (
-            node.holders == 1
-            and not node.children
-            and node is not self._root
-            and isinstance(node.key, int)
-            and node.key + node.blocks * self._block_size == key
-        ):
+        if node.holders == 1 and not node.children and self._continues(node, key):
             node.blocks += blocks
             return node
         child = Node(key, blocks, node, 1)
@@ -149,7 +151,7 @@ class RadixTree:
 
     def release(self, path: Path) -> int:
         """Let a path go; returns the blocks that nobody holds any more. They become the last to be evicted."""
-        idle, size = self.idle, self._block_size
+        idle = self.idle
         freed = 0
         below: Node | None = None
         node = path.node
@@ -158,16 +160,8 @@ class RadixTree:
             node.holders -= 1
             if node.holders == 0:
                 freed += node.blocks
-                if (
-                    below is not None
-                    and len(node.children) == 1
-                    and isinstance(node.key, int)
-                    and node.key + node.blocks * size == below.key
-                ):
-                    below.key = node.key
-                    below.blocks += node.blocks
-                    below.parent = parent
-                    parent.children[node.key] = below
+                if below is not None and len(node.children) == 1 and self._continues(node, below.key):
+                    self._join(node, below)
                 else:
                     idle[node] = None
                     below = node
@@ -175,17 +169,81 @@ class RadixTree:
         path.reset()
         return freed
 
-    def evict(self, blocks: int, spill: Callable[[tuple[Segment, ...]], None] | None = None) -> None:
+    def renew(self, content: tuple[Segment, ...], blocks: int) -> int:
+        """Make the first blocks of a content the youngest, in a tree that nobody holds; returns how many are new.
+
+        The same as to lead a path there and to let it go.
+        """
+        idle, size = self.idle, self._block_size
+        node, left, new = self._root, blocks, 0
+        for first, length in content:
+            key, rest = first, length
+            while rest and left:
+                taken = rest if rest < left else left  # noqa: FURB136 - as in `extend`
+                child = node.children.get(key)
+                if child is None:
+                    new += taken
+                    node = self._appended(node, key, taken)
+                elif child.blocks <= taken:
+                    taken = child.blocks
+                    node = child
+                else:
+                    node = self._split(child, taken)
+                rest -= taken
+                left -= taken
+                if rest and isinstance(key, int):
+                    key += taken * size
+        below: Node | None = None
+        while node.parent is not None:
+            parent = node.parent
+            if below is not None and len(node.children) == 1 and self._continues(node, below.key):
+                self._join(node, below)
+                idle.pop(node, None)
+            else:
+                idle[node] = None
+                idle.move_to_end(node)
+                below = node
+            node = parent
+        return new
+
+    def _appended(self, node: Node, key: Key, blocks: int) -> Node:
+        """The node that holds new blocks after `node`, which is about to be renewed too."""
+        if not node.children and self._continues(node, key):
+            node.blocks += blocks
+            return node
+        child = node.children[key] = Node(key, blocks, node, 0)
+        return child
+
+    def _continues(self, node: Node, key: Key) -> bool:
+        """Whether a block with that name follows the last one of a node."""
+        return node is not self._root and isinstance(node.key, int) and node.key + node.blocks * self._block_size == key
+
+    def _join(self, node: Node, below: Node) -> None:
+        """Make one of a node and its only child."""
+        assert node.parent is not None
+        below.key = node.key
+        below.blocks += node.blocks
+        below.parent = node.parent
+        node.parent.children[node.key] = below
+
+    def evict(
+        self,
+        blocks: int,
+        spill: Callable[[tuple[Segment, ...]], None] | None = None,
+        latest: tuple[Segment, ...] | None = None,
+    ) -> None:
         """Forget that many idle blocks, which must be there.
 
         Parameters
         ----------
         spill : gets the contents that lead to the end of each run of which something is forgotten.
+        latest : what was spilled last, if its beginning need not be spilled again.
         """
         while blocks > 0:
             node = next(iter(self.idle))
-            if spill is not None:
-                spill(self._content(node))
+            if spill is not None and (node is not self._shrinking or latest is not self._spilt):
+                self._shrinking, self._spilt = node, self._content(node)
+                spill(self._spilt)
             if node.blocks > blocks:
                 node.blocks -= blocks
                 return

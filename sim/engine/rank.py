@@ -16,6 +16,7 @@ from functools import partial
 from sim.engine.acceptance import settle_rest
 from sim.engine.admission import Admission, admission_of
 from sim.engine.chunks import Chunks, fewest_requests
+from sim.engine.content import Content
 from sim.engine.fetch import Fetch, Source
 from sim.engine.held import Held
 from sim.engine.holdings import Holdings
@@ -195,8 +196,8 @@ class Rank(Holdings):
             waiting.remove(request)
             waiting.appendleft(request)
 
-    def cached_blocks(self, request: Request, step: int) -> int:
-        """Leading blocks of a request that are cached here while `step` is under way."""
+    def cached_blocks(self, content: Content, most: int, step: int) -> int:
+        """Leading blocks of a content, at most `most`, that are cached here while `step` is under way."""
         cache, blocks = self.cache, self.blocks
         assert cache is not None
         if blocks.step != step:
@@ -204,9 +205,11 @@ class Rank(Holdings):
         growth = blocks.phases[step % blocks.cycle_steps]
         if blocks.cached > blocks.free - growth:
             cache.fit(growth)
-        path, most = request.path or cache.path(request), (request.target_tokens - 1) // blocks.block_size
-        found = cache.tree.match(path.content, most)[0]
-        return found if cache.lower is None or found == most else max(found, cache.lower.known(request))
+        found, _ = cache.tree.match(content, most)
+        if cache.near is None or found == most:
+            return found
+        near, _ = cache.near.match(content, most)
+        return near if near > found else found  # noqa: FURB136 - a call of max costs more than the rest
 
     def grow(self, step: int, now_s: float) -> None:
         """Make room for the blocks that decoding allocates in `step`, preempting requests if need be."""
@@ -291,10 +294,10 @@ class Rank(Holdings):
 
     def _admit(self, now_s: float) -> None:
         waiting, running, lanes, blocks, cache = self.waiting, self.running, self.lanes, self.blocks, self.cache
-        source, found, idle = self.source, 0, 0
+        source, found, idle, growth = self.source, 0, 0, blocks.growth()
         ahead = blocks.lookahead_tokens
         seats = self._limits.max_num_seqs
-        room = blocks.free - blocks.growth()  # decodes allocate their growth within the step
+        room = blocks.free - growth  # decodes allocate their growth within the step
         reserve, admission = self._reserve, self.admission
         if reserve:
             room -= self._promised_blocks()
@@ -314,7 +317,8 @@ class Rank(Holdings):
                 return  # who was just displaced must not return at once
             chunk = request.target_tokens
             if cache is not None:
-                cache.fit(blocks.growth())
+                if blocks.cached > blocks.free - growth:
+                    cache.fit(growth)
                 found, idle = cache.match(request)
                 chunk -= found * blocks.block_size
                 room -= idle  # what it finds idle is held from now on

@@ -10,9 +10,10 @@ from functools import partial
 
 from simpy import Environment
 
+from sim.engine.content import Content
 from sim.engine.link import Link, call_at
 from sim.engine.session_memory import common_blocks
-from sim.engine.tier import Content, Tier, length_blocks
+from sim.engine.tier import Tier, length_blocks
 from sim.engine.tier_plan import RemotePlan
 from sim.engine.totals import Totals
 

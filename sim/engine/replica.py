@@ -16,6 +16,7 @@ from operator import attrgetter
 from simpy import Environment, Event
 
 from sim.engine.clock import BOUNDARY, Alarm
+from sim.engine.content import Content
 from sim.engine.held import Held
 from sim.engine.landings import Landings
 from sim.engine.lane import DecodeTable, Lane
@@ -73,6 +74,7 @@ class Replica(States):
         self._finished = finished
         self._coalesce = coalesce
         self.caching = shared is not None
+        self._shared = shared
         self._drafts = limits.num_speculative_tokens
         stages = limits.pipeline_parallel_size
         self._pipeline = Pipeline(stages) if stages > 1 else None
@@ -139,17 +141,25 @@ class Replica(States):
     def cached_blocks(self, request: Request) -> int:
         """Leading blocks of a request that the best of the ranks has cached now."""
         step = self._current_step()
-        return max(rank.cached_blocks(request, step) for rank in self.ranks)
+        content, most = self._sought(request)
+        return max(rank.cached_blocks(content, most, step) for rank in self.ranks)
+
+    def _sought(self, request: Request) -> tuple[Content, int]:
+        """(content of a request, blocks that it could find at best)."""
+        assert self._shared is not None
+        path = request.path or self._shared.path(request)
+        return path.content, (request.target_tokens - 1) // self.limits.block_size
 
     def _familiar(self, request: Request) -> Rank:
         """The rank with most of the request cached, among those not much busier than the least loaded one."""
         step = self._current_step()
+        content, most = self._sought(request)
         most_load = min(map(_load, self.ranks)) + self.limits.affinity_guard
         best, most_blocks, least_load = self.ranks[0], -1, 0
         for rank in self.ranks:
             load = rank.load
             if load <= most_load:
-                blocks = rank.cached_blocks(request, step)
+                blocks = rank.cached_blocks(content, most, step)
                 if blocks > most_blocks or (blocks == most_blocks and load < least_load):
                     best, most_blocks, least_load = rank, blocks, load
         return best

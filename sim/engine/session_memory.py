@@ -60,6 +60,8 @@ class SessionMemory:
         if stored is None:
             return
         known = min(stored.blocks, limit)
+        if hit >= known:
+            return
         common = common_blocks(stored.content, content, known)
         size = cache.block_size
         if common > hit:
@@ -70,7 +72,7 @@ class SessionMemory:
                 totals.recompute_evicted_tokens += tokens
             else:
                 totals.recompute_elsewhere_tokens += tokens
-        totals.recompute_broken_tokens += (known - max(common, hit)) * size if known > max(common, hit) else 0
+        totals.recompute_broken_tokens += (known - max(common, hit)) * size
 
 
 def common_blocks(left: tuple[Segment, ...], right: tuple[Segment, ...], limit: int) -> int:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from sim.engine.content import Segment
-from sim.engine.path import Path
+from sim.engine.content import Content
 from sim.engine.radix import RadixTree
 from sim.errors import IdentityError
-
-Content = tuple[Segment, ...]
 
 
 def length_blocks(content: Content) -> int:
@@ -44,27 +41,32 @@ class Tier:
     num_blocks : its capacity.
     blocks : blocks held that lookups find.
     reserved : blocks taken by swapped-out requests.
+    tree : the blocks themselves.
+    youngest : the content that was put last, while all of it is here and nothing was read since.
     """
 
-    __slots__ = ("_block_size", "_tree", "blocks", "num_blocks", "reserved")
+    __slots__ = ("_youngest_blocks", "blocks", "num_blocks", "reserved", "tree", "youngest")
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
         self.num_blocks = num_blocks
-        self._block_size = block_size
+        self.tree = RadixTree(block_size)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         self.blocks = self.reserved = 0
-        self._tree = RadixTree(self._block_size)
+        self.youngest: Content | None = None
+        self._youngest_blocks = 0
+        self.tree.clear()
 
     def match(self, content: Content, limit: int) -> int:
         """Leading blocks of a content that are here, at most `limit`."""
-        return self._tree.match(content, limit)[0]
+        return self.tree.match(content, limit)[0]
 
     def touch(self, content: Content, blocks: int) -> None:
         """The first `blocks` blocks, as far as they are here, were read."""
-        self._renew(content, self.match(content, blocks))
+        self.youngest = None
+        self.tree.renew(content, self.match(content, blocks))
 
     def put(self, content: Content, spill: Callable[[Content], None] | None = None) -> int:
         """Keep all blocks of a content, as the youngest; returns how many are new.
@@ -73,24 +75,21 @@ class Tier:
         ----------
         spill : gets the contents whose ends had to make room.
         """
-        new = self._renew(content, length_blocks(content))
+        blocks = length_blocks(content)
+        new = self.tree.renew(content, blocks)
+        self.youngest, self._youngest_blocks = content, blocks
         self.blocks += new
         self._make_room(spill)
         return new
-
-    def _renew(self, content: Content, blocks: int) -> int:
-        """Blocks that were not here, of those that are the youngest now."""
-        path = Path(content)
-        _, known = self._tree.extend(path, blocks)
-        self._tree.release(path)
-        return blocks - known
 
     def _make_room(self, spill: Callable[[Content], None] | None) -> None:
         excess = self.blocks + self.reserved - self.num_blocks
         if excess > 0:
             contents: list[Content] = []
-            self._tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
+            self.tree.evict(excess, None if spill is None else partial(add_unless_begun, contents))
             self.blocks -= excess
+            if self.blocks < self._youngest_blocks:  # it was the last to go
+                self.youngest = None
             if spill is not None:
                 for content in contents:
                     spill(content)
@@ -110,7 +109,7 @@ class Tier:
         ------
         IdentityError : they are not those of the blocks held one by one.
         """
-        held = sum(node.blocks for node in self._tree.nodes())
+        held = sum(node.blocks for node in self.tree.nodes())
         if held != self.blocks or reserved != self.reserved or held + reserved > self.num_blocks:
             counted, booked = (held, reserved), (self.blocks, self.reserved)
             raise IdentityError(

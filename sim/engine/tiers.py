@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from simpy import Environment
 
+from sim.engine.content import Content
 from sim.engine.fetch import Fetch
 from sim.engine.host_tier import HostTier
 from sim.engine.link import call_at
@@ -21,7 +22,7 @@ from sim.engine.prefix_cache import Shared
 from sim.engine.remote_tier import RemoteTier
 from sim.engine.replica import Replica
 from sim.engine.request import Request
-from sim.engine.tier import Content, Tier, add_unless_begun
+from sim.engine.tier import Tier, add_unless_begun
 from sim.engine.tier_plan import HostPlan, RemotePlan
 from sim.engine.totals import Totals
 
@@ -43,9 +44,14 @@ class TierFetch(Fetch):
 
 
 class Tiers:
-    """The tiers of one rank: its `Source`, and what its prefix cache evicts to."""
+    """The tiers of one rank: its `Source`, and what its prefix cache evicts to.
 
-    __slots__ = ("_env", "_host", "_pending", "_remote", "_shared", "_size", "_totals")
+    Attributes
+    ----------
+    pending : contents whose ends were evicted and are not written yet.
+    """
+
+    __slots__ = ("_below_host", "_env", "_host", "_remote", "_shared", "_size", "_totals", "pending")
 
     def __init__(
         self,
@@ -62,11 +68,12 @@ class Tiers:
         self._size = block_size
         self._host = host
         self._remote = remote
-        self._pending: list[Content] = []
+        self._below_host = None if remote is None else self._to_pool
+        self.pending: list[Content] = []
 
     def clear(self) -> None:
         """The replica died: what its hosts held is gone, and what was not yet in the pool."""
-        self._pending.clear()
+        self.pending.clear()
         if self._host is not None:
             self._host.clear()
         if self._remote is not None:
@@ -74,20 +81,15 @@ class Tiers:
 
     # ---- what comes back ----------------------------------------------------------------------------------------
 
-    def known(self, request: Request) -> int:
-        """Leading blocks of a request that this host holds."""
-        return 0 if self._host is None else self._known(self._host.tier, request)
-
-    def _known(self, tier: Tier, request: Request) -> int:
-        return tier.match(self._shared.path(request).content, (request.target_tokens - 1) // self._size)
-
     def find(self, request: Request, found: int) -> Fetch | None:
         """What a waiting request can fetch that has its first `found` blocks on the GPU."""
         size = self._size
-        if self._host is not None and (swapped := self._host.swapped_tokens(request)) > found * size:
-            return TierFetch(self, swapped - found * size, 0)
-        near = max(found, self.known(request))
-        far = near if self._remote is None else max(near, self._known(self._remote.tier, request))
+        path, most, near = request.path or self._shared.path(request), (request.target_tokens - 1) // size, found
+        if self._host is not None:
+            if self._host.swapped and (swapped := self._host.swapped.get(request, 0)) > found * size:
+                return TierFetch(self, swapped - found * size, 0)
+            near = max(near, self._host.tier.tree.match(path.content, most)[0])
+        far = near if self._remote is None else max(near, self._remote.tier.tree.match(path.content, most)[0])
         return TierFetch(self, (near - found) * size, (far - near) * size) if far > found else None
 
     def start(self, request: Request, fetch: Fetch, done: Callable[[], None]) -> None:
@@ -113,15 +115,21 @@ class Tiers:
 
     def spill(self, content: Content) -> None:
         """The end of a content was evicted from the GPU."""
-        add_unless_begun(self._pending, content)
+        add_unless_begun(self.pending, content)
+
+    def latest(self) -> Content | None:
+        """What was spilled last, if to put its beginning once more would change nothing."""
+        if self.pending:
+            return self.pending[-1]
+        return None if self._host is None else self._host.tier.youngest
 
     def flush(self) -> None:
         """Write what was evicted."""
-        if self._pending:
-            pending, self._pending = self._pending, []
+        if self.pending:
+            pending, self.pending = self.pending, []
             for content in pending:
                 if self._host is not None:
-                    self._host.write(content, self._to_pool)
+                    self._host.write(content, self._below_host)
                 else:
                     self._to_pool(content)
 
@@ -132,11 +140,11 @@ class Tiers:
     def swap_out(self, request: Request, tokens: int) -> None:
         """A request was preempted that had stored `tokens` tokens, 0 while it was fetching."""
         if self._host is not None:
-            self._host.swap_out(request, tokens, self._to_pool)
+            self._host.swap_out(request, tokens, self._below_host)
 
     def forget(self, request: Request) -> None:
         """A request needs what was swapped out no more."""
-        if self._host is not None:
+        if self._host is not None and request in self._host.swapped:
             self._host.forget(request)
 
     def audit(self) -> None:
@@ -165,5 +173,6 @@ def attach_tiers(
         for rank in replica.ranks:
             assert rank.cache is not None
             near = None if host is None else HostTier(env, host, block_size, totals)
+            rank.cache.near = None if near is None else near.tier.tree
             far = None if remote is None or pool is None else RemoteTier(env, remote, block_size, totals, pool)
             rank.source = rank.cache.lower = Tiers(env, shared, totals, block_size, near, far)

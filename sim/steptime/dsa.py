@@ -228,13 +228,19 @@ class SparseLatentAttention:
 
     def _sequence_s(self, seqs: int) -> float:
         """Decode time of one layer that grows with sequences, not with their contexts."""
-        k = self.decode_kernel
-        heads_us = k["us_per_64_sequence_heads"] * seqs * (self.heads * self.context_shards) / 64
-        return float(k["sequence_us"] * seqs ** k["sequence_power"] + heads_us) * MICROSECOND
+        sequence_us, power, head_us, heads = self._sequence_terms
+        return float(sequence_us * seqs**power + head_us * seqs * heads / 64) * MICROSECOND
 
     @cached_property
     def _group(self) -> AttentionGroup:
         return AttentionGroup(self.spec.num_layers, self.spec.index_topk_tokens)
+
+    @cached_property
+    def _sequence_terms(self) -> tuple[float, float, float, float]:
+        """(us per sequence to a power, the power, us per 64 sequence-heads, heads) of decoding."""
+        k = self.decode_kernel
+        heads = self.heads * self.context_shards
+        return k["sequence_us"], k["sequence_power"], k["us_per_64_sequence_heads"], heads
 
     @cached_property
     def _selected_s(self) -> float:

@@ -190,5 +190,8 @@ def _remember(memo: dict[int, float], tokens: int, operations: tuple[TokenOperat
     """Seconds of the operations, kept for the next step with as many tokens."""
     if len(memo) >= _MEMO_ENTRIES:
         memo.clear()
-    seconds = memo[tokens] = sum(operation.seconds(tokens) for operation in operations)
+    seconds = 0.0
+    for operation in operations:
+        seconds += operation.count * operation.cost(tokens).seconds
+    memo[tokens] = seconds
     return seconds

@@ -38,7 +38,7 @@ def by_runs(prompts: list[list[int]], gpu_blocks: int, host_blocks: int) -> list
         gpu.release(led)
         cached += len(ids) - near
         if cached > gpu_blocks:
-            gpu.evict(cached - gpu_blocks, spill)
+            gpu.evict(cached - gpu_blocks, spill, host.youngest)
             cached = gpu_blocks
         assert host.blocks <= host_blocks
     host.audit(0)
@@ -109,3 +109,39 @@ def test_a_host_tier_is_worth_the_cache_that_it_makes(prompts: list[list[int]]) 
 
     assert gpu == pytest.approx(0.067, abs=0.005)
     assert gpu + host == pytest.approx(0.332, abs=0.005)
+
+
+def evicted_twice(*, read_between: bool) -> tuple[int, int, list[Content]]:
+    """(blocks left of a prompt of six, of one of three, what was spilled) once the host has to give up five blocks.
+
+    The six were evicted from the GPU two at a time; the three stood in the host before, and may be read in between.
+    """
+    gpu, host = RadixTree(BLOCK), Tier(20, BLOCK)
+    six, three, other = (((0, 6),), ((1 << 20, 3),), ((2 << 20, 16),))
+    spilled: list[Content] = []
+
+    def spill(content: Content) -> None:
+        spilled.append(content)
+        host.put(content)
+
+    path = CachePath(six)
+    gpu.extend(path, 6)
+    gpu.release(path)
+    host.put(three)
+    gpu.evict(2, spill, host.youngest)
+    if read_between:
+        host.touch(three, 3)
+    gpu.evict(2, spill, host.youngest)
+    host.put(other)
+    host.audit(0)
+    return host.match(six, 6), host.match(three, 3), spilled
+
+
+def test_the_rest_of_a_run_is_spilled_again_only_after_a_read() -> None:
+    """What is left of an evicted run is younger in the host than what was read before its next piece went.
+
+    Without a read, the three blocks that came first go first, and the six have been told once. With one, the end of
+    the six is the oldest, then the three that were read, and the beginning of the six is told again as the youngest.
+    """
+    assert evicted_twice(read_between=False) == (4, 0, [((0, 6),)])
+    assert evicted_twice(read_between=True) == (4, 0, [((0, 6),), ((0, 4),)])

@@ -198,10 +198,10 @@ def test_memory_of_the_tiers_is_bounded_by_their_blocks() -> None:
 
     assert outcome.record.totals.completed == len(draws)
     assert outcome.record.totals.remote_written_tokens > 10_000
-    assert sum(1 for _ in tiers._host.tier._tree.nodes()) <= 100
-    assert sum(1 for _ in tiers._remote.tier._tree.nodes()) <= 200
-    assert len(tiers._pending) <= 40
-    assert not tiers._host._swapped
+    assert sum(1 for _ in tiers._host.tier.tree.nodes()) <= 100
+    assert sum(1 for _ in tiers._remote.tier.tree.nodes()) <= 200
+    assert len(tiers.pending) <= 40
+    assert not tiers._host.swapped
 
 
 def test_the_gap_of_a_swapped_out_request_is_its_absence() -> None:
