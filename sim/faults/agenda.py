@@ -33,9 +33,10 @@ class Agenda:
 
     def run(self, until_s: float) -> None:
         """Make all calls before `until_s`."""
-        heap = self._heap
+        heap, events = self._heap, 0
         while heap and heap[0][0] < until_s:
             self.now_s, _, call, arguments = heappop(heap)
-            self.events += 1
+            events += 1
             call(*arguments)
         self.now_s = until_s
+        self.events += events

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sim.faults.agenda import Agenda
 from sim.faults.fleet_plan import FleetPlan
-from sim.faults.tally import SERVES, State, Tally
+from sim.faults.tally import SERVES, UP, State, Tally
 from sim.faults.transition import Action, Transition
 
 
@@ -34,7 +34,7 @@ class Board:
         self._agenda = agenda
         self._tally = tally
         self.transitions: list[Transition] | None = [] if record else None
-        self.state = [State.UP] * count
+        self.state = [UP] * count
         self.cause = [""] * count
         self.serving = self.complete = count
         self.when_complete: Callable[[], None] = _nothing
@@ -67,17 +67,16 @@ class Board:
         self._book(replica)
         self.state[replica] = state
         self._share[replica] = share
-        if (state is State.UP) != (before is State.UP):
-            self.complete += 1 if state is State.UP else -1
-            if self.complete == len(self.state):
-                self.when_complete()
         was, serves = SERVES[before], SERVES[state]
-        if was != serves:
-            self._count(1 if serves else -1)
-        if serves:
-            self.cause[replica] = ""
-        elif was:
-            self.cause[replica] = cause
+        if was or serves:
+            if was != serves:
+                self._count(1 if serves else -1)
+                self.cause[replica] = cause if was else ""
+            complete = (state is UP) - (before is UP)
+            if complete:
+                self.complete += complete
+                if self.complete == len(self.state):
+                    self.when_complete()
 
     def away(self, nodes: int) -> None:
         """So many own nodes more are under repair."""

@@ -9,8 +9,10 @@ from sim.faults.agenda import Agenda
 from sim.faults.board import Board
 from sim.faults.fleet_plan import FleetPlan
 from sim.faults.operation import Operation, Strategy
-from sim.faults.tally import SERVES, State, Tally
+from sim.faults.tally import DRAINING, SERVES, Tally
 from sim.faults.transition import Action
+
+IN_PLACE, BLUE_GREEN, CANARY, DRAIN = Strategy.IN_PLACE, Strategy.BLUE_GREEN, Strategy.CANARY, Action.DRAIN
 
 
 class Stop(Protocol):
@@ -51,8 +53,12 @@ class Campaigns:
         """A replica is back: if its campaign waited for that, it goes on."""
         operation = self._following.pop(replica, None)
         if operation is not None:
-            soak_s = operation.soak_s if operation.strategy is Strategy.CANARY and replica == 0 else 0.0
-            self._agenda.at(operation.opens(self._agenda.now_s + soak_s), self._turn, operation, replica + 1)
+            soak_s = operation.soak_s if operation.strategy is CANARY and replica == 0 else 0.0
+            at_s = operation.opens(self._agenda.now_s + soak_s)
+            if at_s > self._agenda.now_s:
+                self._agenda.at(at_s, self._turn, operation, replica + 1)
+            else:
+                self._turn(operation, replica + 1)
 
     def _resume(self) -> None:
         """All replicas are complete again: what waited for that goes on, after the campaign that was under way.
@@ -70,7 +76,7 @@ class Campaigns:
     def _begin(self, operation: Operation) -> None:
         agenda, count = self._agenda, len(self._plan.nodes)
         agenda.at(operation.opens(agenda.now_s + operation.interval_s), self._begin, operation)
-        if operation.strategy is Strategy.BLUE_GREEN:
+        if operation.strategy is BLUE_GREEN:
             restart_s = self._plan.recovery.restart_s
             cold_s = self._plan.recovery.cold_s if operation.cold else 0.0
             for replica, nodes in enumerate(self._plan.nodes):
@@ -93,7 +99,7 @@ class Campaigns:
             self._held.append((operation, replica))
             return
         self._tally.planned[operation.name] += 1
-        if operation.strategy is Strategy.IN_PLACE:
+        if operation.strategy is IN_PLACE:
             board.pause(replica, operation.name, operation.pause_s)
             agenda.at(operation.opens(agenda.now_s + operation.pause_s), self._turn, operation, replica + 1)
             return
@@ -101,8 +107,8 @@ class Campaigns:
         if operation.drain_s == 0.0:
             self._stop(replica, operation.name, operation.work_s, cold=operation.cold)
             return
-        board.move(replica, State.DRAINING, operation.name)
-        board.tell(replica, Action.DRAIN, operation.name)
+        board.move(replica, DRAINING, operation.name)
+        board.tell(replica, DRAIN, operation.name)
         agenda.at(agenda.now_s + operation.drain_s, self._drained, operation, replica, self._recoveries(replica))
 
     def _drained(self, operation: Operation, replica: int, recoveries: int) -> None:

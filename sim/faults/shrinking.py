@@ -9,7 +9,7 @@ from sim.faults.board import Board
 from sim.faults.fault_class import FaultClass
 from sim.faults.fleet_plan import Elastic, FleetPlan
 from sim.faults.node_pool import NodePool
-from sim.faults.tally import State
+from sim.faults.tally import DEGRADED, UP
 from sim.faults.transition import Action
 
 
@@ -98,5 +98,5 @@ class Shrinking:
 
     def _serve(self, replica: int, cause: str) -> None:
         lost, total = len(self._lost[replica]), self._plan.nodes[replica] * self._elastic.ranks_per_node
-        state = State.DEGRADED if lost else State.UP
+        state = DEGRADED if lost else UP
         self._board.move(replica, state, cause, 1.0 - lost / total)

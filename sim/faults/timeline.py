@@ -26,11 +26,12 @@ from sim.faults.node_pool import NodePool
 from sim.faults.shocks import Shocks
 from sim.faults.shrinking import Shrinking
 from sim.faults.strike import Strike
-from sim.faults.tally import SERVES, State, Tally
+from sim.faults.tally import DARK, DRAINING, HUNG, PLANNED, RESTARTING, SERVES, UP, WAITING, Tally
 from sim.faults.transition import Action, Transition
 from sim.streams import Streams
 
 SITE = "site"
+RISE, FALL, PACE, HANG = Action.UP, Action.DOWN, Action.PACE, Action.HANG
 
 
 class Timeline:
@@ -162,7 +163,7 @@ class Timeline:
             if kind.slow_s is not None:
                 slow_s = kind.slow_s.draw(draws)
                 tally.slow_s[kind.name] += slow_s
-                self._board.tell(home, Action.PACE, kind.name, kind.pace * self._usual_pace)
+                self._board.tell(home, PACE, kind.name, kind.pace * self._usual_pace)
                 agenda.at(agenda.now_s + slow_s, self._slow_over, node, kind, pool.period(node), self._recovery[home])
                 return
             if kind.hidden is not None:
@@ -175,7 +176,7 @@ class Timeline:
     def _slow_over(self, node: int, kind: FaultClass, period: int, recovery: int) -> None:
         home = self._pool.home[node]
         if self._pool.current(node, period) and home >= 0 and self._recovery[home] == recovery:
-            self._board.tell(home, Action.PACE, kind.name, self._usual_pace)
+            self._board.tell(home, PACE, kind.name, self._usual_pace)
             if kind.leaves:
                 self._break(node, kind)
 
@@ -199,21 +200,21 @@ class Timeline:
         state = board.state[replica]
         if self._shrinking is not None and SERVES[state] and self._shrinking.absorbs(replica, kind, slot):
             return
-        if state is State.SITE or state is State.HUNG:
+        if state is DARK or state is HUNG:
             return  # what it lacks is seen when the site is back, or the hang is noticed
         number = self._void(replica)
         if kind.hang_frac > 0.0 and SERVES[state] and next(draws) < kind.hang_frac:
-            board.move(replica, State.HUNG, kind.name)
-            board.tell(replica, Action.HANG, kind.name)
+            board.move(replica, HUNG, kind.name)
+            board.tell(replica, HANG, kind.name)
             agenda.at(agenda.now_s + recovery.detect_hang_s, self._detected, replica, number, kind.name)
             return
-        if SERVES[state] or state is State.DRAINING:
-            board.tell(replica, Action.DOWN, kind.name)
+        if SERVES[state] or state is DRAINING:
+            board.tell(replica, FALL, kind.name)
         if self._pool.free_slots[replica] or self._pool.renting:
-            board.move(replica, State.WAITING, kind.name)
+            board.move(replica, WAITING, kind.name)
             agenda.at(agenda.now_s + recovery.detect_s, self._detected, replica, number, kind.name)
         else:  # complete: detection and restart are one event
-            board.move(replica, State.RESTARTING, kind.name)
+            board.move(replica, RESTARTING, kind.name)
             agenda.at(agenda.now_s + recovery.detect_s + self._restart_s(replica), self._up, replica, number)
 
     def _void(self, replica: int) -> int:
@@ -233,9 +234,9 @@ class Timeline:
     def _detected(self, replica: int, recovery: int, cause: str) -> None:
         if self._recovery[replica] != recovery:
             return
-        if self._board.state[replica] is State.HUNG:
-            self._board.tell(replica, Action.DOWN, cause)
-            self._board.move(replica, State.WAITING)
+        if self._board.state[replica] is HUNG:
+            self._board.tell(replica, FALL, cause)
+            self._board.move(replica, WAITING)
         self._complete(replica)
 
     def _complete(self, replica: int) -> None:
@@ -252,7 +253,7 @@ class Timeline:
             delay_s = spares.start_s
         if pool.renting:
             pool.give_back(replica)
-        board.move(replica, State.RESTARTING)
+        board.move(replica, RESTARTING)
         agenda.at(agenda.now_s + delay_s + self._restart_s(replica), self._up, replica, number)
 
     def _restart_s(self, replica: int) -> float:
@@ -279,7 +280,7 @@ class Timeline:
         waiting, self._waiters = self._waiters, deque()
         while waiting:
             replica = waiting.popleft()
-            if self._board.state[replica] is not State.WAITING or self._site_down:
+            if self._board.state[replica] is not WAITING or self._site_down:
                 continue
             if not self._pool.spares:
                 self._waiters.append(replica)
@@ -296,21 +297,21 @@ class Timeline:
                 self._pool.power(node)
         cause = board.cause[replica]
         self._cold[replica] = False
-        board.move(replica, State.UP)
-        board.tell(replica, Action.UP, cause)
+        board.move(replica, UP)
+        board.tell(replica, RISE, cause)
         pace = self._usual_pace
         if plan.recovery.warm_s > 0.0 and plan.recovery.warm_pace != 1.0:
             self.tally.slow_s["warming"] += plan.recovery.warm_s
-            board.tell(replica, Action.PACE, cause, pace * plan.recovery.warm_pace)
+            board.tell(replica, PACE, cause, pace * plan.recovery.warm_pace)
             if board.transitions is not None:
                 agenda.at(agenda.now_s + plan.recovery.warm_s, self._warm, replica, recovery, cause)
         elif pace != 1.0:
-            board.tell(replica, Action.PACE, cause, pace)
+            board.tell(replica, PACE, cause, pace)
         self._campaigns.up(replica)
 
     def _warm(self, replica: int, recovery: int, cause: str) -> None:
         if self._recovery[replica] == recovery:
-            self._board.tell(replica, Action.PACE, cause, self._usual_pace)
+            self._board.tell(replica, PACE, cause, self._usual_pace)
 
     @property
     def _usual_pace(self) -> float:
@@ -321,8 +322,9 @@ class Timeline:
         """Take a replica out of service for planned work."""
         recovery = self._void(replica)
         self._cold[replica] = cold
-        self._board.move(replica, State.PLANNED, cause)
-        self._board.tell(replica, Action.DOWN, cause)
+        if work_s > 0.0 or SERVES[self._board.state[replica]]:
+            self._board.move(replica, PLANNED, cause)
+        self._board.tell(replica, FALL, cause)
         if work_s > 0.0:
             self._agenda.at(self._agenda.now_s + work_s, self._worked, replica, recovery)
         else:
@@ -368,8 +370,9 @@ class Timeline:
         if kind.slow_s is not None:
             slow_s = kind.slow_s.draw(draws)
             self.tally.slow_s[kind.name] += slow_s
-            self._board.tell(replica, Action.PACE, kind.name, kind.pace * self._usual_pace)
-            agenda.at(agenda.now_s + slow_s, self._warm, replica, self._recovery[replica], kind.name)
+            self._board.tell(replica, PACE, kind.name, kind.pace * self._usual_pace)
+            if self._board.transitions is not None:  # nobody else asks when it ends
+                agenda.at(agenda.now_s + slow_s, self._warm, replica, self._recovery[replica], kind.name)
         else:
             self.tally.replica_faults[kind.name] += 1
             self._hit(replica, kind, -1, draws)
@@ -384,15 +387,15 @@ class Timeline:
         board, agenda = self._board, self._agenda
         for replica, state in enumerate(board.state):
             self._void(replica)
-            if SERVES[state] or state in {State.DRAINING, State.HUNG}:
-                board.tell(replica, Action.DOWN, SITE)
-            board.move(replica, State.SITE, SITE)
+            if SERVES[state] or state in {DRAINING, HUNG}:
+                board.tell(replica, FALL, SITE)
+            board.move(replica, DARK, SITE)
         agenda.at(agenda.now_s + self._plan.common.site.draw(self._site_draws), self._site_back)
 
     def _site_back(self) -> None:
         self._site_down = False
         self._waiters.clear()
         for replica in range(len(self._board.state)):
-            self._board.move(replica, State.WAITING)
+            self._board.move(replica, WAITING)
             self._complete(replica)
         self._arm_site()
