@@ -132,3 +132,22 @@ def test_progress_does_not_change_a_result(plain: Result) -> None:
     assert watched.metrics == plain.metrics
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_a_fleet_whose_rates_are_zero_is_a_run_without_faults(plain: Result) -> None:
+    """All that may fail is switched on at rate zero: rows and figures are those of a run without, bit for bit."""
+    quiet = {
+        "reliability.faults": True,
+        "reliability.node_faults_per_1000_node_days": 0.0,
+        "reliability.engine_crashes_per_replica_month": 0.0,
+        "reliability.slow_phases_per_replica_month": 0.0,
+        "reliability.common_cause": {"site": {"outages_per_year": 0.0}},
+        "operations": {},
+    }
+    found = simulated(VARIED | quiet)
+    assert found.requests == plain.requests
+    assert found.timeline == plain.timeline
+    own = {metric.metric: metric for metric in plain.metrics if metric.option == plain.scenario.name}
+    for metric in found.metrics:
+        if metric.metric in own and metric.option == found.scenario.name:
+            assert metric == own[metric.metric]
