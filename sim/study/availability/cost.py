@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.errors import SimError
+from sim.errors import ScenarioError, SimError
 from sim.scenario.scenario import Scenario
 from sim.simulation.fleet_plan import fleet_plan
 from sim.stats.estimate import Estimate
 from sim.stats.mean import mean_interval
 from sim.study.availability.histories import histories
-from sim.study.availability.spares import spares_line, with_spares
+from sim.study.availability.spares import SparesLine, spares_line
+from sim.study.metric import Metric
+from sim.study.money import BILLED
 from sim.study.simulate import simulate
 from sim.study.workers import Progress
 from sim.units import YEAR_S
@@ -23,6 +26,48 @@ COLUMNS: Final = ("replicas", "spares", "option", "metric", "unit", "value", "lo
 PER_YEAR, PER_MTOK = "cost_usd_per_year", "cost_usd_per_mtok_output"
 EFFECTIVE = "cost_usd_per_mtok_output_with_downtime"
 AVOIDED = "cost_usd_per_outage_hour_avoided"
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """One fleet: its availability, and what its own options cost a year and by the token."""
+
+    replicas: int
+    spares: int
+    name: str
+    status: str
+    line: SparesLine
+    capacity: Estimate
+    per_year: Mapping[str, Metric]
+    per_mtok: Mapping[str, Metric]
+
+    def rows(self, before: _Priced | None) -> Iterator[tuple[Any, ...]]:
+        """Rows of the table; `before` is the same fleet with the spare less."""
+        own = (
+            ("available_frac", "fraction", self.line.up_frac),
+            ("short_h_per_year", "h/year", self.line.short_h),
+            ("capacity_frac", "fraction", self.capacity),
+        )
+        for name, unit, figure in own:
+            yield self._row(self.name, name, unit, figure.value, figure.low, figure.high)
+        there = self.capacity.value or 1.0
+        for option, metric in self.per_mtok.items():
+            ends = (metric.value, metric.low, metric.high)
+            yield self._row(option, PER_MTOK, metric.unit, *ends)
+            yield self._row(option, EFFECTIVE, metric.unit, *(None if end is None else end / there for end in ends))
+        for option, metric in self.per_year.items():
+            yield self._row(option, PER_YEAR, metric.unit, metric.value, metric.low, metric.high)
+            if before is not None:
+                yield self._row(option, AVOIDED, "USD/h", self._avoided_usd(option, before), None, None)
+
+    def _avoided_usd(self, option: str, before: _Priced) -> float | None:
+        """What the last spare costs per hour short that it saves; None where it saves none that shows."""
+        saved_h = (before.line.short_h.value or 0.0) - (self.line.short_h.value or 0.0)
+        usd = (self.per_year[option].value or 0.0) - (before.per_year[option].value or 0.0)
+        return usd / saved_h if saved_h > 0.0 else None
+
+    def _row(self, option: str, name: str, unit: str, *figures: float | None) -> tuple[Any, ...]:
+        return self.replicas, self.spares, option, name, unit, *figures, self.status
 
 
 def cost_of_spares(
@@ -47,80 +92,55 @@ def cost_of_spares(
 
     Raises
     ------
+    ScenarioError : another number of replicas is asked for, and the load has no rate that could grow with it.
     SimError : the load cannot be carried, even without faults.
     """
     import pandas as pd
 
-    rate_rps = getattr(scenario.workload.arrivals, "rate_rps", None)
     rows: list[tuple[Any, ...]] = []
-    steps = [(count, number) for count in replicas for number in sorted(spares)]
-    before: dict[str, tuple[float, float]] = {}
-    for index, (count, number) in enumerate(steps):
-        changes: dict[str, Any] = {"deployment.replicas": count, "deployment.spare_nodes": number}
-        if rate_rps is not None:
-            changes["workload.arrivals.rate_rps"] = rate_rps * count / scenario.deployment.replicas
-        sized = scenario.with_(changes)
-        if number == min(spares):
-            before = {}
-        plan = with_spares(fleet_plan(sized), number)
-        tallies = histories(plan, years * YEAR_S, fleets, scenario.run.seed, workers=workers)
-        line = spares_line(plan, tallies, count, 0.0)
-        capacity = mean_interval([tally.capacity_s / (count * tally.horizon_s) for tally in tallies])
-        own = [
-            ("available_frac", "fraction", line.up_frac),
-            ("short_h_per_year", "h/year", line.short_h),
-            ("capacity_frac", "fraction", capacity),
-        ]
-        rows += [(count, number, sized.name, *_plain(name, unit, estimate), "ok") for name, unit, estimate in own]
-        rows += _costs(sized, count, number, line.short_h, capacity, before, workers)
-        if progress is not None:
-            progress((index + 1) / len(steps))
+    done = 0
+    for count in replicas:
+        before = None
+        for number in sorted(spares):
+            found = _priced(_sized(scenario, count, number), years, fleets, workers)
+            rows += found.rows(before)
+            before, done = found, done + 1
+            if progress is not None:
+                progress(done / (len(replicas) * len(spares)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _costs(
-    sized: Scenario,
-    count: int,
-    number: int,
-    short_h: Estimate,
-    capacity: Estimate,
-    before: dict[str, tuple[float, float]],
-    workers: int,
-) -> list[tuple[Any, ...]]:
-    """Costs of every own option; `before` holds cost and hours short with the spare less, and is brought up to date."""
+def _sized(scenario: Scenario, replicas: int, spares: int) -> Scenario:
+    changes: dict[str, Any] = {"deployment.replicas": replicas, "deployment.spare_nodes": spares}
+    if replicas != scenario.deployment.replicas:
+        rate_rps = getattr(scenario.workload.arrivals, "rate_rps", None)
+        if rate_rps is None:
+            raise ScenarioError(
+                "has no rate that could grow with the replicas",
+                key="workload.arrivals",
+                valid=f"a process with rate_rps, or {scenario.deployment.replicas} replicas only",
+                file=scenario.file,
+            )
+        changes["workload.arrivals.rate_rps"] = rate_rps * replicas / scenario.deployment.replicas
+    return scenario.with_(changes)
+
+
+def _priced(sized: Scenario, years: float, fleets: int, workers: int) -> _Priced:
+    plan = fleet_plan(sized)
+    replicas, spares = len(plan.nodes), plan.spares.count
+    tallies = histories(plan, years * YEAR_S, fleets, sized.run.seed, workers=workers)
     result = simulate(sized, workers=workers)
     if result.infeasible is not None:
         raise SimError(str(result.infeasible))
-    rows: list[tuple[Any, ...]] = []
-    hours, there = short_h.value or 0.0, capacity.value or 1.0
-    for metric in result.metrics:
-        if metric.metric not in {PER_YEAR, PER_MTOK} or metric.value is None or metric.note.startswith("the provider"):
-            continue
-        rows.append(
-            (
-                count,
-                number,
-                metric.option,
-                metric.metric,
-                metric.unit,
-                metric.value,
-                metric.low,
-                metric.high,
-                result.status,
-            )
-        )
-        if metric.metric == PER_MTOK:
-            ends = (None if end is None else end / there for end in (metric.value, metric.low, metric.high))
-            rows.append((count, number, metric.option, EFFECTIVE, metric.unit, *ends, result.status))
-        elif metric.option in before:
-            usd, short = before[metric.option]
-            saved = short - hours
-            value = (metric.value - usd) / saved if saved > 0.0 else None
-            rows.append((count, number, metric.option, AVOIDED, "USD/h", value, None, None, result.status))
-        if metric.metric == PER_YEAR:
-            before[metric.option] = (metric.value, hours)
-    return rows
-
-
-def _plain(name: str, unit: str, estimate: Estimate) -> tuple[Any, ...]:
-    return name, unit, estimate.value, estimate.low, estimate.high
+    own = [metric for metric in result.metrics if metric.note != BILLED]  # an API has no nodes to spare
+    fleet_options = {metric.option for metric in own if metric.metric == PER_YEAR}
+    return _Priced(
+        replicas,
+        spares,
+        sized.name,
+        result.status,
+        spares_line(plan, tallies, replicas, 0.0),
+        mean_interval([tally.capacity_s / (replicas * tally.horizon_s) for tally in tallies]),
+        {metric.option: metric for metric in own if metric.metric == PER_YEAR},
+        {metric.option: metric for metric in own if metric.metric == PER_MTOK and metric.option in fleet_options},
+    )
