@@ -2,7 +2,7 @@
 
 Follows vLLM v1 at the level of steps: running decodes first, then unfinished prefills, then waiting requests in policy
 order, within the token budget, `max_num_seqs` and the free KV blocks. When decoding needs a block and none is free, a
-running request is preempted and recomputed later: the newest, or whom the engine at hand picks (`retraction`); some look
+request is preempted and recomputed later: the newest, or whom the engine at hand picks (`retraction`); some look
 ahead to the output before they admit (`admission`). Who waits preempts nobody, unless classes of priority allow it.
 """
 
