@@ -13,6 +13,7 @@ from pathlib import Path
 
 import sim
 from sim.cli import run_script
+from sim.cli.shared import counts
 from sim.report.console import progress_bar
 from sim.report.spares_plot import save_spares_plot
 from sim.study.availability.cost import AVOIDED, EFFECTIVE, PER_MTOK, cost_of_spares
@@ -44,8 +45,8 @@ def main() -> None:
     with progress_bar("spares") as progress:
         frame = cost_of_spares(
             scenario,
-            [int(part) for part in options.replicas.split(",")],
-            [int(part) for part in options.spares.split(",")],
+            counts("--replicas", options.replicas),
+            counts("--spares", options.spares),
             years=options.years,
             fleets=options.fleets,
             workers=options.workers,

@@ -75,6 +75,11 @@ class Common:
     site_per_s: float = 0.0
     site: Phases = AT_ONCE
 
+    @property
+    def per_node_s(self) -> float:
+        """Rate at which shocks hit one node of a full rack."""
+        return self.shock_per_s * min(self.shock_nodes, self.rack_nodes) / self.rack_nodes
+
 
 @dataclass(frozen=True, slots=True)
 class Elastic:

@@ -50,7 +50,8 @@ def fleet_facts(scenario: Scenario, plan: FleetPlan) -> Iterator[tuple[str, Fact
     """Names and rows behind years of a fleet that the scenario does not replace."""
     chosen = scenario.reliability
     given = _given(chosen)
-    if "node_faults_per_1000_node_days" not in given:
+    own_rates = any(own.rate_per_1000_node_days is not None for own in chosen.fault_classes.values())
+    if "node_faults_per_1000_node_days" not in given and not own_rates:
         yield from _rows("node_faults")
     if chosen.repair is not None:
         yield from _rows(f"repair_{chosen.repair}")

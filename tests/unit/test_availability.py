@@ -178,6 +178,11 @@ def test_times_add_up(usual: Availability) -> None:
 def test_more_spares_never_take_availability() -> None:
     """The same nodes with one spare more have at least as many replicas up, fleet by fleet on average."""
     plan = fleet_plan(tiny({"deployment.replicas": 3}))
+    up = [
+        np.mean([tally.at_least_frac(3) for tally in histories(with_spares(plan, count), YEAR_S, 40, 1)])
+        for count in range(2)
+    ]
+    assert 1.0 - up[1] < 0.5 * (1.0 - up[0])  # the first one takes away most of what is short
     means = [
         np.mean([tally.nodes_away_at_most_frac(count) for tally in histories(with_spares(plan, count), YEAR_S, 40, 1)])
         for count in range(4)

@@ -13,7 +13,6 @@ from sim.faults.fleet_plan import FleetPlan
 from sim.faults.tally import State, Tally
 from sim.faults.trace import FaultTrace
 from sim.scenario.scenario import Scenario
-from sim.simulation.fault_classes import node_classes
 from sim.simulation.fleet_plan import fleet_plan
 from sim.stats.estimate import Estimate
 from sim.stats.mean import mean_interval
@@ -23,10 +22,9 @@ from sim.study.availability.spares import WORSE, SparesLine, beside_trace, spare
 from sim.study.availability.what_ifs import WhatIf, changes_of
 from sim.study.metric import Metric
 from sim.study.workers import Progress
-from sim.units import HOUR_S, MONTH_H, YEAR_S
+from sim.units import HOUR_S, MINUTE_S, MONTH_H, YEAR_S
 
 MONTH_S: Final = MONTH_H * HOUR_S
-TRACE_SETS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +97,12 @@ def availability(
     counts = sorted({own, *spares})
     batch = _Batch(years * YEAR_S, fleets, scenario.run.seed, workers, progress, len(counts) + len(plans))
     by_spares = {count: batch.run(with_spares(plan, count)) for count in counts}
-    shocks = _shocks_per_node_s(scenario, plan)
-    lines = [spares_line(with_spares(plan, count), by_spares[count], needed, shocks) for count in counts]
+    lines = [spares_line(with_spares(plan, count), by_spares[count], needed) for count in counts]
     if trace is not None:
-        lines = beside_trace(lines, trace, plan.in_service, TRACE_SETS, scenario.run.seed)
+        lines = beside_trace(lines, trace, plan.in_service)
     what_ifs = []
     for name, other in plans.items():
-        line = spares_line(other, batch.run(other), needed, 0.0)
+        line = spares_line(other, batch.run(other), needed)
         what_ifs.append(WhatIf(name, changes[name], line.up_frac, line.short_h))
     tallies = by_spares[own]
     return Availability(
@@ -144,15 +141,6 @@ class _Batch:
         found = histories(plan, self.life_s, self.fleets, self.seed, workers=self.workers, progress=part)
         self.done += 1
         return found
-
-
-def _shocks_per_node_s(scenario: Scenario, plan: FleetPlan) -> float:
-    """Rate at which shocks hit one node: what single faults lack against a plan without shocks."""
-    if not plan.common.shock_per_s:
-        return 0.0
-    alone = node_classes(scenario.reliability.model_copy(update={"common_cause": None}))
-    every, single = (sum(kind.rate_per_s for kind in kinds if kind.leaves) for kinds in (alone, plan.node_classes))
-    return every - single
 
 
 def _metrics(name: str, plan: FleetPlan, needed: int, tallies: Sequence[Tally]) -> Iterator[Metric]:
@@ -199,13 +187,10 @@ def _mean_outage(name: str, needed: int, tallies: Sequence[Tally]) -> Metric:
     short_s = sum(sum(tally.up_s[:needed]) for tally in tallies)
     if not count:
         return Metric(name, "mean_outage_min", "min", None, note="no outage in any history")
-    return Metric(name, "mean_outage_min", "min", short_s / count / 60.0, note="pooled over all histories")
+    return Metric(name, "mean_outage_min", "min", short_s / count / MINUTE_S, note="pooled over all histories")
 
 
 def _nodes_there(tally: Tally, nodes: int) -> float:
     """Share of node-time not under repair."""
     away_s = sum(count * seconds for count, seconds in tally.away_s.items())
     return 1.0 - away_s / (nodes * tally.horizon_s)
-
-
-__all__ = ["Availability", "availability"]

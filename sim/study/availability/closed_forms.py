@@ -28,7 +28,7 @@ class ClosedForm:
     law: str
 
 
-def closed_form(plan: FleetPlan, shocks_per_node_s: float = 0.0) -> ClosedForm:
+def closed_form(plan: FleetPlan) -> ClosedForm:
     """Independent, equal nodes with a crew for each, spares pooled.
 
     Hot spares fail like the others: with A the availability of a node, at least n of n + s are up by a binomial law.
@@ -37,17 +37,13 @@ def closed_form(plan: FleetPlan, shocks_per_node_s: float = 0.0) -> ClosedForm:
     work, replica by replica. Bad repairs and shocks count by their number, as if they came alone; crews, early faults,
     unequal nodes and outages of the site are left out.
 
-    Parameters
-    ----------
-    shocks_per_node_s : rate at which shocks of several nodes hit one node.
-
     Sources
     -------
     Barlow and Proschan, Statistical Theory of Reliability (1975), chapter 4. Checked with A = 1 / (1 + 5/1000 x 30/24):
     four nodes 0.97533, with a hot spare 0.99962, with two 0.99999.
     """
     first = sum(kind.rate_per_s for kind in plan.node_classes if kind.leaves)
-    leave_per_s = (first + shocks_per_node_s) / (1.0 - plan.shop.bad_repair)
+    leave_per_s = (first + plan.common.per_node_s) / (1.0 - plan.shop.bad_repair)
     stay_per_s = sum(kind.rate_per_s for kind in plan.node_classes if not kind.leaves)
     repair_s = _mean_repair_s(plan) + plan.shop.requalify_s
     needed, spares = plan.in_service, plan.spares.count

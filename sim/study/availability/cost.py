@@ -139,7 +139,7 @@ def _priced(sized: Scenario, years: float, fleets: int, workers: int) -> _Priced
         spares,
         sized.name,
         result.status,
-        spares_line(plan, tallies, replicas, 0.0),
+        spares_line(plan, tallies, replicas),
         mean_interval([tally.capacity_s / (replicas * tally.horizon_s) for tally in tallies]),
         {metric.option: metric for metric in own if metric.metric == PER_YEAR},
         {metric.option: metric for metric in own if metric.metric == PER_MTOK and metric.option in fleet_options},

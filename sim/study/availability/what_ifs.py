@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sim.catalog.tables import fact
 from sim.scenario.scenario import Scenario
-from sim.simulation.faults import TABLE
+from sim.simulation.faults import TABLE, repair_law
 from sim.stats.estimate import Estimate
+from sim.units import HOUR_S
 
 REPAIR: Final = "reliability.repair"
 
@@ -34,13 +35,14 @@ class WhatIf:
 def changes_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     """What to change, by name in words; what the scenario has already is left out."""
     chosen = scenario.reliability
+    trace_h, managed_h = (repair_law(preset).mean_s / HOUR_S for preset in ("trace", "managed"))
     rate = fact(TABLE, "node_faults", "rate_per_1000_node_days")
     spares = scenario.deployment.spare_nodes
     found: dict[str, dict[str, Any]] = {
         f"node faults at {rate.low:g} per 1,000 node-days": {"reliability.node_faults_per_1000_node_days": rate.low},
         f"node faults at {rate.high:g} per 1,000 node-days": {"reliability.node_faults_per_1000_node_days": rate.high},
-        "repair as in the StepFun trace (mean 133 h)": {REPAIR: "trace"},
-        "resets and reboots only (mean 2.2 h)": {REPAIR: "managed"},
+        f"repair as in the StepFun trace (mean {trace_h:.3g} h)": {REPAIR: "trace"},
+        f"resets and reboots only (mean {managed_h:.3g} h)": {REPAIR: "managed"},
     }
     if chosen.repair is not None:
         found = {name: changes for name, changes in found.items() if changes.get(REPAIR) != chosen.repair}

@@ -19,6 +19,7 @@ METRICS: Final[dict[str, tuple[str, ...]]] = {
     "TTFT p99": ("ttft_p99_ms",),
     "E2EL": ("e2e_p50_ms", "e2e_mean_ms"),
 }
+THROUGHPUT: Final = next(iter(METRICS))
 
 
 @dataclass(frozen=True, slots=True)

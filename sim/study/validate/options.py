@@ -7,12 +7,11 @@ from itertools import pairwise, product
 from typing import Final
 
 from sim.study.validate.check import Check
-from sim.study.validate.error import METRICS, Comparison
+from sim.study.validate.error import THROUGHPUT, Comparison
 from sim.study.validate.point import COLUMNS, MeasuredPoint
 
 GROUP: Final = "one option changed: throughput over that before"
 TARGET_FRAC: Final = 0.2
-THROUGHPUT: Final = next(iter(METRICS))
 SAME: Final = (*(column for column in COLUMNS if column != "id"), "version")
 Options = frozenset[tuple[str, str]]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sim.catalog.tables import number, subject
 from sim.study.validate.check import Check
-from sim.study.validate.error import METRICS, Comparison
+from sim.study.validate.error import METRICS, THROUGHPUT, Comparison
 from sim.study.validate.phase import REPORT
 from sim.study.validate.point import MeasuredPoint
 from sim.study.validate.predict import Predicted
@@ -19,7 +19,6 @@ PHASES: Final = "a phase alone: tokens/s per GPU"
 RATIOS: Final = "a technique: throughput with it over without"
 PHASE_TARGET_FRAC: Final = 0.2
 RATIO_TARGET_FRAC: Final = 0.25
-THROUGHPUT: Final = next(iter(METRICS))
 OFF: Final[dict[str, dict[str, Any]]] = {
     "eplb": {"deployment.expert_imbalance.eplb": None},
     "two_batch_overlap": {"deployment.engine.enable_two_batch_overlap": False},
