@@ -93,6 +93,8 @@ def _draw_spares(axis: Any, found: Availability) -> None:
         [max(0.0, high - v) for v, (_, high) in zip(values, ends, strict=True)],
     ]
     axis.errorbar(spares, values, yerr=errors, label="simulated, 95 % interval", capsize=3, **line_style(0))
+    replicas = len(found.plan.nodes)
+    every = "" if found.needed == replicas else f", all {replicas} up"  # theory and trace know no smaller number
     series = [
         ("theory, with restarts and planned work", [1.0 - line.theory.all_up_frac for line in found.spares]),
         ("theory, nodes alone", [1.0 - line.theory.nodes_frac for line in found.spares]),
@@ -102,12 +104,14 @@ def _draw_spares(axis: Any, found: Availability) -> None:
         series.append(("recorded trace, nodes alone", [1.0 - cell.all_sets for cell in cells if cell is not None]))
     for index, (label, numbers) in enumerate(series, start=1):
         axis.plot(
-            spares, [value if value > LEAST else float("nan") for value in numbers], label=label, **line_style(index)
+            spares,
+            [value if value > LEAST else float("nan") for value in numbers],
+            label=label + every,
+            **line_style(index),
         )
     axis.set_yscale("log")
     axis.set_xticks(spares)
     axis.set_xlabel("spare nodes")
-    replicas = len(found.plan.nodes)
     axis.set_ylabel(f"share of time with fewer than {found.needed} of {replicas} up")
     axis.set_title("Unavailability against spares")
     axis.legend(loc="best")

@@ -242,6 +242,8 @@ def _spares(found: Availability) -> list[RenderableType]:
             row.append(_share(line.trace.all_sets))
         rows.append(row)
     note = f"* as in the scenario; theory: {found.spares[-1].theory.law}"
+    if found.needed < len(found.plan.nodes):
+        note += f", for all {len(found.plan.nodes)} replicas, not for {found.needed}"
     return [heading("Spare nodes"), columns(head, rows, "lrrrrrrrr", gap=1), paragraph(note)]
 
 
