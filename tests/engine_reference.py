@@ -78,7 +78,7 @@ class Rank:
     cache: NaiveCache = field(default_factory=NaiveCache)
     ratio: float = 0.0
     fallen: int = 0
-    preempted_at: int = -1
+    put_back: bool = False  # somebody, in this round
     order: list[tuple[int, Job, int]] = field(default_factory=list)
     tiers: Tiers | None = None
 
@@ -117,7 +117,6 @@ class Reference:
     evicted_blocks: int = 0
     joins: int = 0
     tickets: int = 0
-    decode_steps: int = 0
 
     bubble_s: float = 0.0
 
@@ -160,10 +159,8 @@ class Reference:
             for rank in self.ranks:
                 self.form(rank, now)
             if not any(job.chunk or job.state == "decode" for job in self.everybody()):
-                if any(rank.preempted_at == self.decode_steps for rank in self.ranks):
-                    for rank in self.ranks:
-                        rank.preempted_at = -1  # nothing to compute, so the engine schedules once more at once
-                    continue
+                if any(rank.put_back for rank in self.ranks):
+                    continue  # nothing to compute, so the engine schedules once more at once
                 now = self.idle(jobs[0].arrival_s if jobs else inf)
                 self.empty_at(now)
                 continue
@@ -307,7 +304,7 @@ class Reference:
 
     def form(self, rank: Rank, now: float) -> None:
         """Choose the chunks of a rank's microbatches: prompts under way first, then waiting ones."""
-        retracted = False
+        retracted = rank.put_back = False
         self.fit(rank)
         while self.free(rank) < 0:
             self.preempt(rank, self.victim(rank))
@@ -332,7 +329,7 @@ class Reference:
                 if job in rank.running:
                     self.take(rank, job, lane, chunk)
                     budget[lane] -= chunk
-        if rank.preempted_at != self.decode_steps or not rank.running:
+        if not rank.put_back or not rank.running:
             self.admit(rank, budget, now)
         if self.sglang and not retracted and not any(job.chunk for job in rank.running):
             rank.fallen += 1
@@ -517,7 +514,7 @@ class Reference:
         job.pieces = []
         rank.order = [entry for entry in rank.order if entry[1] is not job]
         job.preemptions += 1
-        rank.preempted_at = self.decode_steps
+        rank.put_back = True
         if self.sglang:
             self.append(rank, job)
         else:
@@ -600,7 +597,6 @@ class Reference:
 
     def finish_step(self, now: float) -> None:
         decodes = self.decodes()
-        self.decode_steps += decodes
         for rank in self.ranks:
             for job in rank.running:
                 if job.state == "decode" and decodes:

@@ -9,6 +9,7 @@ from sim.engine.lane import Lane
 from sim.engine.overtaking import until_overtaken
 from sim.engine.piecewise_lane import PiecewiseLane, steps_to_knot
 from sim.engine.rank import Rank
+from sim.engine.stall import Stall
 from sim.steptime.law import StepLaw
 from sim.steptime.span import span_seconds
 
@@ -77,7 +78,7 @@ class Batches(Books):
             self._rest(now)
             return
         if prefilling and self._stall is not None:
-            self._stall.begins(now)
+            self._stand_still(self._stall, now)
         self._start_s, self._slope_s = now, 0.0 if prefilling else slope_s
         self._first_s = duration_s = self._seconds(slowest_s, total_tokens, most_tokens)
         if self.pace != 1.0:
@@ -88,6 +89,12 @@ class Batches(Books):
             duration_s = duration_s if steps == 1 else span_seconds(steps, duration_s, self._slope_s)
         self._planned = steps
         self._alarm.set(now + duration_s)
+
+    def _stand_still(self, stall: Stall, now: float) -> None:
+        """The step now planned decodes nothing, and the one after it has the same index."""
+        stall.begins(now)
+        for rank in self.ranks:
+            rank.scheduled()
 
     def _rest(self, now: float) -> None:
         """Nobody computes; who was put back in this batch must not wait for a transfer because of that."""

@@ -84,9 +84,7 @@ class Rank(Holdings):
         self._retracts = limits.scheduler == "sglang"
         self._newest = not self._retracts and limits.scheduling_policy != "priority"
         self._watermark = int(limits.kv_watermark_frac * limits.num_kv_blocks)
-        self._displaced_priority = 0
-        self._pressing_step = -1
-        self._preempted_step = -1
+        self._displaced_priority, self._preempted_step, self._pressing_step = 0, -1, -1
         self.held = held
         self._record = record
         self.blocks = block_pool(limits)
@@ -161,9 +159,7 @@ class Rank(Holdings):
             self.admission.clear(step)
         self.load = self.prefills = 0
         self.safe_until = 1 << 60
-        self._preempted_step = (
-            self._pressing_step
-        ) = -1  # the step under way is lost, and the next batch forms at the same step index
+        self.scheduled()  # the step under way is lost
         return lost
 
     def settle(self, now_s: float) -> None:
@@ -243,6 +239,10 @@ class Rank(Holdings):
         self.safe_until = self.blocks.safe_until()
         if step in (self._preempted_step, self._pressing_step):
             self.safe_until = step + 1  # it may return, or make way, in the very next step
+
+    def scheduled(self) -> None:
+        """The next batch is another one, at the same step index: who was put back in this one may be in it."""
+        self._preempted_step = self._pressing_step = -1
 
     def remove(self, request: Request, step: int, now_s: float) -> None:
         """Take a waiting or running request out and free its blocks; `step` is the next step."""

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine import client
-from sim.engine.clock import Callback, call_later
 from sim.engine.cluster import Cluster, Load, Outcome
 from sim.engine.plan import ClientPolicy, ClusterPlan, EngineLimits
 from sim.steptime.law import DecodeCoefficients
 from sim.streams import Streams
 from tests.engine_cases import draws
+from tests.exact_cases import Exact, exactly
 
 COUNTERS = ("completed", "abandoned", "emitted_tokens", "lost_tokens", "prefilled_tokens", "steps", "timeouts")
 PLAN = ClusterPlan(
@@ -31,7 +29,7 @@ PLAN = ClusterPlan(
     nodes_per_replica=1,
     horizon_s=20.0,
     router="round_robin",
-    client=ClientPolicy(max_retries=0, retry_backoff_s=0.0, request_timeout_s=Fraction("0.7001234567")),  # type: ignore[arg-type]
+    client=ClientPolicy(max_retries=0, retry_backoff_s=0.0, request_timeout_s=0.7001234567),
     record_requests=True,
 )
 
@@ -41,13 +39,13 @@ class Flat:
 
     attention_cap_tokens = 0
 
-    def __init__(self, base: Fraction, per_seq: Fraction) -> None:
+    def __init__(self, base: Exact, per_seq: Exact) -> None:
         self.base = base
         self.per_seq = per_seq
 
     def decode(self, seqs: int) -> DecodeCoefficients:
         """No term grows with context."""
-        none: Any = Fraction(0)
+        none: Any = Exact(0)
         seconds: Any = self.base + self.per_seq * seqs
         return DecodeCoefficients(seconds, none, none, none)
 
@@ -56,20 +54,20 @@ class Flat:
     ) -> Any:
         """A tenth of a millisecond more per prompt token."""
         del context, capped, any_above
-        return self.base + self.per_seq * seqs + Fraction(sum(new for new, _ in prefills), 10_000)
+        return self.base + self.per_seq * seqs + Exact(sum(new for new, _ in prefills), 10_000)
 
     def shared_s(self, total_tokens: int, busiest_lane_tokens: int, prefill: bool) -> Any:
         """Grows with the tokens of all lanes."""
-        return Fraction(4 + prefill, 1000) + Fraction(total_tokens + 2 * busiest_lane_tokens, 100_000)
+        return Exact(4 + prefill, 1000) + Exact(total_tokens + 2 * busiest_lane_tokens, 100_000)
 
 
 def run(law: Flat, plan: ClusterPlan, seed: int, *, coalesce: bool) -> Outcome:
     exact: Iterator[Any] = (
-        draw._replace(arrival_s=Fraction(draw.arrival_s))
+        draw._replace(arrival_s=Exact(draw.arrival_s))
         for draw in draws(seed, 0.5, 60, 1, 41)  # type: ignore[arg-type]
     )
     load = Load(exact, concurrency=5)
-    return Cluster(replace(plan, coalesce=coalesce), law, load, Streams(seed)).run()
+    return Cluster(replace(exactly(plan), coalesce=coalesce), law, load, Streams(seed)).run()
 
 
 def assert_same(law: Flat, plan: ClusterPlan, seed: int) -> None:
@@ -79,16 +77,6 @@ def assert_same(law: Flat, plan: ClusterPlan, seed: int) -> None:
     assert spans.rows == single.rows
     for name in COUNTERS:
         assert getattr(spans.totals, name) == getattr(single.totals, name), name
-
-
-@pytest.fixture(autouse=True)
-def _exact_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Delays of clients are floats where they are zero, and a float among fractions makes the sum a float."""
-
-    def exactly(env: Any, delay_s: float, priority: Any, callback: Callback, value: object = None) -> None:
-        call_later(env, Fraction(delay_s), priority, callback, value)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(client, "call_later", exactly)
 
 
 @given(
@@ -102,12 +90,12 @@ def _exact_delays(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_spans_equal_single_steps_to_the_last_digit(base: int, per_seq: int, seqs: int, ranks: int, seed: int) -> None:
     """Requests, their times and all counters are the same, without a tolerance."""
     plan = replace(PLAN, limits=replace(PLAN.limits, max_num_seqs=seqs, data_parallel_size=ranks))
-    assert_same(Flat(Fraction(base, 10_000), Fraction(per_seq, 1000)), plan, seed)
+    assert_same(Flat(Exact(base, 10_000), Exact(per_seq, 1000)), plan, seed)
 
 
 def test_a_run_that_differs_in_floats_is_the_same_in_fractions() -> None:
     """Under steps of 59.13 ms an abandoned caller comes back on a boundary: floats part there, fractions do not."""
-    assert_same(Flat(Fraction("0.0551"), Fraction(0)), PLAN, 2170)
+    assert_same(Flat(Exact("0.0551"), Exact(0)), PLAN, 2170)
 
 
 def test_an_arrival_that_takes_effect_a_step_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,4 +105,4 @@ def test_an_arrival_that_takes_effect_a_step_late_is_noticed(monkeypatch: pytest
     cut = states.steps_until
     monkeypatch.setattr(states, "steps_until", lambda *span: cut(*span) + 1)
     with pytest.raises(AssertionError):
-        assert_same(Flat(Fraction("0.0551"), Fraction(0)), PLAN, 2170)
+        assert_same(Flat(Exact("0.0551"), Exact(0)), PLAN, 2170)

@@ -252,3 +252,14 @@ def test_without_mixed_chunks_prompts_make_decodes_wait() -> None:
     gaps = apart.record.histograms["itl_s"]
     assert (gaps.count, gaps.sum) == (7, pytest.approx(10.0))  # 1, 4, 1, 1, 1 and 1, 1
     assert apart.record.totals.steps == 9
+
+
+def test_a_step_of_prompts_is_a_step_of_the_scheduler_too() -> None:
+    """Who displaces a prompt may be displaced in the next step, though no step has decoded meanwhile."""
+    rules = {"scheduler": "sglang", "scheduling_policy": "priority", "priority_preemption_threshold": 0}
+    requests = [(0.0, 250, 1, 3), (0.5, 250, 1, 2), (1.5, 50, 1, 0)]
+
+    outcome = run([*requests], enable_mixed_chunk=False, max_num_seqs=1, num_kv_blocks=100, **rules)
+
+    assert [ttft for ttft, _ in latencies(outcome)] == [9.0, 5.5, 1.5]
+    assert outcome.record.totals.preemptions == 2
