@@ -44,7 +44,7 @@ def validate(
         typer.Option("--intervals", help="Also how many points lie in the 80 % model interval; ten times as long."),
     ] = False,
     page: Annotated[
-        Path | None, typer.Option(help="Also a Markdown page: table between its marks, picture beside it.")
+        Path | None, typer.Option(help="Also a Markdown page: table between its marks, picture and misses beside it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +56,7 @@ def validate(
     from sim.report.validate_text import validate_text
     from sim.study.files import write_text
     from sim.study.validate.coverage import DRAWS
+    from sim.study.validate.miss import misses_text
     from sim.study.validate.validate import validate as run_points
 
     if page is not None:
@@ -66,9 +67,11 @@ def validate(
     text, data = validate_text(found), to_json(found.as_dict())
     write_text(out / f"{points.stem}.txt", text + "\n")
     write_text(out / f"{points.stem}.json", data + "\n")
+    write_text(out / f"{points.stem}_misses.csv", misses_text(found.misses))
     save_validate_plot(found, out / f"{points.stem}.png")
     if page is not None:
         write_table(page, text)
+        write_text(page.with_name(f"{page.stem}_misses.csv"), misses_text(found.misses))
         save_validate_plot(found, page.with_suffix(".png"))
     show(data if as_json else text)
 

@@ -37,6 +37,8 @@ AREAS: Final = (
     "launches",
     "reported_ratios",
     "engine_uncertainty",
+    "accuracy_targets",
+    "misses",
 )
 MODEL_HEAD: Final = (
     "model",

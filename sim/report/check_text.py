@@ -19,7 +19,7 @@ from sim.scenario.scenario import Scenario
 from sim.simulation.capacity import CapacityBound
 from sim.simulation.check import Check
 from sim.simulation.roles import Role, roles_of
-from sim.units import MILLISECOND
+from sim.units import GIB, MILLISECOND
 
 BAR = 24
 GIGA = 1e9
@@ -152,6 +152,11 @@ def _verdict(check: Check) -> list[RenderableType]:
                 f"{gib(memory.kv_pool_bytes)} per GPU for the cache: {memory.kv_tokens:,} tokens of context per "
                 f"{noun}replica."
             )
+            if planned.workspace_bytes >= GIB:
+                sentence += (
+                    f" Of the reserve {gib(planned.workspace_bytes)} is for prompts of up to {planned.max_model_len:,} "
+                    "tokens under sparse attention; a smaller max_model_len gives it back."
+                )
             parts.append(paragraph(sentence))
     if check.too_long_frac > 0.0:
         parts.append(

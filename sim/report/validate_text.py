@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sim.report.terminal import columns, heading, paragraph, render
+from sim.report.validate_targets import misses_parts, standings_parts
 from sim.study.validate.check import Check
 from sim.study.validate.coverage import ALL, DRAWS, Coverage
 from sim.study.validate.error import Summary, by_family, summarise
@@ -31,6 +32,9 @@ def validate_text(found: Validation) -> str:
             "were simulated. Families differ in quality and kind: the last block is a sum, not a promise."
         ),
     ]
+    parts += standings_parts(found.standings)
+    if found.misses:
+        parts += misses_parts(found.misses)
     if found.checks:
         parts += _checked(found.checks)
     if found.coverage:

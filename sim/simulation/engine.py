@@ -5,9 +5,10 @@ from __future__ import annotations
 from sim.catalog.tables import fact, number, table
 from sim.errors import ScenarioError
 from sim.llm.formats import format_names
-from sim.llm.kvcache import IndexerPolicy
+from sim.llm.kvcache import IndexerPolicy, index_entry_bytes, layer_entry_bytes
 from sim.llm.spec import ModelSpec
 from sim.scenario.scenario import Scenario
+from sim.units import GIB
 
 FOLLOWS_CHECKPOINT = "checkpoint"
 
@@ -82,12 +83,40 @@ def indexer_policy(scenario: Scenario) -> IndexerPolicy:
     return "all_layers" if value == "all_layers" else "owners"
 
 
-def runtime_reserve_gib(scenario: Scenario) -> float:
-    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout."""
+def runtime_reserve_bytes(scenario: Scenario, spec: ModelSpec) -> float:
+    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout.
+
+    The default includes what the engine keeps for prompts under sparse attention.
+    """
     chosen = scenario.deployment.engine.runtime_reserve_gib
     if chosen is not None:
-        return chosen
-    return number("engines", scenario.deployment.engine.name, reserve_key(scenario))
+        return chosen * GIB
+    name = scenario.deployment.engine.name
+    return number("engines", name, reserve_key(scenario)) * GIB + prompt_workspace_bytes(scenario, spec)
+
+
+def prompt_workspace_bytes(scenario: Scenario, spec: ModelSpec) -> float:
+    """What vLLM sets aside on every GPU for prompts under sparse attention, whether they come or not.
+
+    The indexer gathers keys of up to 40 contexts of `max_model_len`, and an FP8 cache is converted to BF16 for up to 5;
+    the two take turns in one buffer (vLLM `get_max_prefill_buffer_size` and the FlashMLA sparse backend). For
+    DeepSeek-V3.2 and its 163,840 tokens 865,075,200 bytes, as a comment there says; for GLM-5.2 and its 1,048,576
+    tokens 5.2 GiB.
+    """
+    row = table("engines")[scenario.deployment.engine.name]
+    if not spec.has_sparse_attention or "indexer_workspace_contexts" not in row:
+        return 0.0
+    context_bytes = float(row["indexer_workspace_contexts"].value) * index_entry_bytes(spec)
+    if kv_cache_dtype(scenario, spec).startswith("fp8"):
+        converted = float(row["conversion_workspace_contexts"].value) * layer_entry_bytes(spec, "bf16")
+        context_bytes = max(context_bytes, converted)
+    return context_bytes * longest_context_tokens(scenario, spec)
+
+
+def longest_context_tokens(scenario: Scenario, spec: ModelSpec) -> int:
+    """Longest request that the engine is started for: the scenario's `max_model_len`, or the model's context."""
+    limit = scenario.deployment.engine.max_model_len
+    return spec.max_context_tokens if limit is None else limit
 
 
 def reserve_key(scenario: Scenario) -> str:

@@ -19,8 +19,10 @@ from sim.simulation.engine import (
     check_hardware,
     indexer_policy,
     kv_cache_dtype,
+    longest_context_tokens,
     node_of,
-    runtime_reserve_gib,
+    prompt_workspace_bytes,
+    runtime_reserve_bytes,
     weights_of,
 )
 from sim.simulation.engine_rules import refuse_what_no_engine_runs
@@ -38,6 +40,7 @@ class Planned:
     ----------
     max_model_len : longest request that the engine accepts, whatever the cache holds.
     speculation : drafts and their acceptance.
+    workspace_bytes : part of the reserve that grows with `max_model_len` (`prompt_workspace_bytes`).
     """
 
     spec: ModelSpec
@@ -45,6 +48,7 @@ class Planned:
     memory: MemoryPlan
     max_model_len: int
     speculation: Speculation = NONE
+    workspace_bytes: float = 0.0
 
     @property
     def longest_request_tokens(self) -> int:
@@ -91,8 +95,15 @@ def plan(scenario: Scenario) -> Planned:
             valid=f"at most {spec.max_context_tokens}",
             file=scenario.file,
         )
-    longest = limit if limit is not None else spec.max_context_tokens
-    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec))
+    chosen = scenario.deployment.engine.runtime_reserve_gib
+    return Planned(
+        spec,
+        layout,
+        memory,
+        longest_context_tokens(scenario, spec),
+        speculation_of(scenario, spec),
+        prompt_workspace_bytes(scenario, spec) if chosen is None else 0.0,
+    )
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
@@ -173,7 +184,7 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
         "gpu_memory_utilization": memory_fraction(scenario),
         "indexer_policy": indexer_policy(scenario),
         "load_mtp": scenario.model.load_mtp or engine.num_speculative_tokens > 0,
-        "runtime_reserve_bytes": runtime_reserve_gib(scenario) * GIB,
+        "runtime_reserve_bytes": runtime_reserve_bytes(scenario, spec),
         # Each GPU holds block_size tokens of a block (vLLM pull request 23734).
         "block_size": engine.block_size * scenario.deployment.layout.decode_context_parallel_size,
     }

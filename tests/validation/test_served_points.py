@@ -11,6 +11,7 @@ import pytest
 
 from sim.study.validate.coverage import ALL, DRAWS
 from sim.study.validate.error import by_family, summarise
+from sim.study.validate.miss import UNEXPLAINED
 from sim.study.validate.validate import Validation, validate
 
 POINTS: Final = "reference/measured_devtest.csv"
@@ -31,26 +32,26 @@ LIMITS: Final = {
         E2EL: 0.27,
     },
     ("deepseek-v3-r1", "h200-sxm-141gb", "tensorrt-llm", "aggregated"): {
-        THROUGHPUT: 0.23,
-        TPOT: 0.21,
-        TTFT: 0.49,
+        THROUGHPUT: 0.18,
+        TPOT: 0.15,
+        TTFT: 0.42,
         E2EL: 0.17,
     },
     ("deepseek-v3-r1", "h200-sxm-141gb", "tensorrt-llm", "aggregated with drafts"): {
-        THROUGHPUT: 0.34,
-        TPOT: 0.29,
-        TTFT: 0.12,
+        THROUGHPUT: 0.30,
+        TPOT: 0.28,
+        TTFT: 0.19,
         E2EL: 0.26,
     },
     ("glm-5.2", "h200-sxm-141gb", "sglang", "aggregated"): {THROUGHPUT: 0.05, TPOT: 0.20, TTFT: 0.14, E2EL: 0.15},
-    ("glm-5.2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.13, TPOT: 0.53, TTFT: 0.30, E2EL: 0.19},
-    ("gpt-oss-120b", "h100-sxm-80gb", "vllm", "aggregated"): {THROUGHPUT: 0.16, TPOT: 0.18, TTFT: 0.14},
+    ("glm-5.2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.14, TPOT: 0.30, TTFT: 0.26, E2EL: 0.19},
+    ("gpt-oss-120b", "h100-sxm-80gb", "vllm", "aggregated"): {THROUGHPUT: 0.13, TPOT: 0.15, TTFT: 0.16},
     ("gpt-oss-120b", "h200-sxm-141gb", "tensorrt-llm", "aggregated"): {THROUGHPUT: 0.06, TPOT: 0.05, TTFT: 0.19},
-    ("gpt-oss-120b", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.10, TPOT: 0.09, TTFT: 0.11},
-    ("llama-3.1-70b", "h100-sxm-80gb", "vllm", "aggregated"): {THROUGHPUT: 0.08, TPOT: 0.08, TTFT: 0.16},
+    ("gpt-oss-120b", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.09, TPOT: 0.09, TTFT: 0.14},
+    ("llama-3.1-70b", "h100-sxm-80gb", "vllm", "aggregated"): {THROUGHPUT: 0.07, TPOT: 0.07, TTFT: 0.17},
     ("llama-3.1-70b", "h200-sxm-141gb", "tensorrt-llm", "aggregated"): {THROUGHPUT: 0.09, TPOT: 0.10, TTFT: 0.35},
-    ("llama-3.1-70b", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.04, TPOT: 0.04, TTFT: 0.05},
-    ("minimax-m2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.85, TPOT: 0.41, TTFT: 0.75, E2EL: 0.37},
+    ("llama-3.1-70b", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.05, TPOT: 0.05, TTFT: 0.08},
+    ("minimax-m2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.89, TPOT: 0.41, TTFT: 0.76, E2EL: 0.38},
 }
 MISSED: Final = {
     "two batch overlap, decode, 32",  # real halves wait for their peers
@@ -80,8 +81,10 @@ def test_errors_on_points_that_were_not_fitted_do_not_grow(shared: Callable[[str
     assert overall[THROUGHPUT].median_abs_frac < 0.13
     assert overall[TPOT].median_abs_frac < 0.13
     assert overall[TTFT].median_abs_frac < 0.24
-    assert overall[E2EL].median_abs_frac < 0.26
+    assert overall[E2EL].median_abs_frac < 0.27
     assert overall[TTFT_P99].within_2x_frac >= 0.38
+    assert sum(entry.met for entry in found.standings) >= 30
+    assert all(miss.cause != UNEXPLAINED for miss in found.misses)
 
 
 @pytest.mark.long
@@ -118,17 +121,22 @@ def test_kv_pressure_orders_a_fixed_system(shared: Callable[[str], Path]) -> Non
 
 @pytest.mark.long
 def test_model_intervals_hold_about_four_points_of_five(shared: Callable[[str], Path]) -> None:
-    """Of all points that were not fitted, throughput and TPOT lie in their 80 % model interval for 82 and 85 %.
+    """Of all points that were not fitted, throughput and TPOT lie in their 80 % model interval for 80 and 84 %.
 
-    TTFT 74 % and E2EL 72 % fall short, its p99 at 35 % by far: no factor that is drawn lengthens the worst first token.
-    Known systems hold nearly all, MiniMax a third. Bounds leave 6 % for other draws.
+    TTFT 74 % falls short, its p99 at 35 % by far: no factor that is drawn lengthens the worst first token. E2EL is at
+    63 % because half of its points are MiniMax's, whose prompts wait before the engine (38 %); of the others 88 %.
+    Bounds leave 6 % for other draws.
     """
     found = validated(shared(POINTS))
     inside = {entry.metric: entry.inside_frac for entry in found.coverage if entry.family == ALL}
-    assert 0.76 <= inside[THROUGHPUT] <= 0.90
+    assert 0.74 <= inside[THROUGHPUT] <= 0.90
     assert 0.76 <= inside[TPOT] <= 0.91
     assert inside[TTFT] >= 0.68
-    assert inside[E2EL] >= 0.66
+    assert inside[E2EL] >= 0.57
+    others = [
+        entry for entry in found.coverage if entry.metric == E2EL and entry.family[0] not in (ALL[0], "minimax-m2")
+    ]
+    assert sum(entry.inside_frac * entry.points for entry in others) / sum(entry.points for entry in others) >= 0.82
     assert inside[TTFT_P99] >= 0.29
     nearest = {
         entry.metric: entry.inside_frac for entry in found.coverage if entry.family[::2] == ("glm-5.2", "sglang")

@@ -16,6 +16,7 @@ from sim.study.calibrate.fit import FittedConstant, Point, fit_engine
 from sim.study.calibrate.posterior import posteriors, sensitivity
 from sim.study.calibrate.posterior import rows_text as uncertainty_text
 from sim.study.files import write_text
+from sim.study.validate.launch import waits_before_engine
 from sim.study.validate.point import MeasuredPoint, read_points
 from sim.study.validate.system import NotModelledError, System, system_of
 from sim.study.workers import Progress
@@ -77,8 +78,9 @@ def _fit_for(point: MeasuredPoint, system: System) -> bool:
     """Whether the constants alone explain a point.
 
     Drafts need an acceptance length, pools a KV transfer, and a row of a model that can draft must say that it did not.
+    Prompts that wait before the engine say nothing of the engine.
     """
-    if system.family[3] != FITTED_KIND:
+    if system.family[3] != FITTED_KIND or waits_before_engine(point):
         return False
     can_draft = draft_problem(roles_of(system.scenario)[0].planned.spec) is None
     return not (can_draft and point.words["spec_decode"].startswith("unknown"))

@@ -30,6 +30,18 @@ def engine_limits(point: MeasuredPoint, launch: Subject, *, drafts: bool) -> dic
     return values
 
 
+def waits_before_engine(point: MeasuredPoint) -> bool:
+    """Whether latencies of a point hold what comes before the engine: sim catalog misses says how it shows."""
+    return NOT_BY_SCRIPT in point.words.get("source", "")
+
+
+def drafting(point: MeasuredPoint, launch: Subject) -> bool:
+    """Whether the run decoded with drafts: as the row says, or as others of the same run say where it does not."""
+    spec = point.words["spec_decode"]
+    run = str(launch["drafts_on"].value) if "drafts_on" in launch else None
+    return spec.startswith("mtp") or (spec.startswith("unknown") and point.words.get("date", "") == run)
+
+
 def drafts_of(point: MeasuredPoint, launch: Subject, ranks: int) -> int:
     """Tokens drafted per step and sequence: as the row says (`mtp-1`), or as its script does; 0 where neither does."""
     _, _, stated = point.words["spec_decode"].partition("mtp-")

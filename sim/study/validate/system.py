@@ -11,7 +11,7 @@ from sim.scenario.load import parse
 from sim.scenario.scenario import Scenario
 from sim.simulation.memory import Planned, misfit
 from sim.simulation.roles import roles_of
-from sim.study.validate.launch import drafts_of, engine_limits, launch_of
+from sim.study.validate.launch import drafting, drafts_of, engine_limits, launch_of
 from sim.study.validate.phase import Phase, phase_of, phase_scenario
 from sim.study.validate.point import MeasuredPoint
 from sim.study.validate.pools import ROUTER, disaggregation, pools_of
@@ -81,8 +81,8 @@ def system_of(point: MeasuredPoint) -> System:
     engine = _known("engine", point.words["engine"], ENGINES)
     gpus = point.count("n_gpus", 0)
     phase, disaggregated = phase_of(point), point.words["mode"] == "disagg"
-    drafting = point.words["spec_decode"].startswith("mtp")
-    kind = "disaggregated" if disaggregated else "aggregated with drafts" if drafting else "aggregated"
+    drafts = drafting(point, launch_of(point, engine, model))
+    kind = "disaggregated" if disaggregated else "aggregated with drafts" if drafts else "aggregated"
     values: dict[str, Any] = {
         "model": {"name": model, "weights": _weights(point)},
         "hardware": {"gpu": gpu},
@@ -208,15 +208,15 @@ def _engine(point: MeasuredPoint, engine: str, model: str, layout: dict[str, Any
         if flags.get(flag, "").isdigit():
             seqs = max(1, int(flags[flag]) // ranks)
     launch = launch_of(point, engine, model)
-    drafting = point.words["spec_decode"].startswith("mtp")
+    drafts = drafting(point, launch)
     values: dict[str, Any] = {"name": engine, "max_num_seqs": seqs, "indexer_policy": _indexer_policy(point, engine)}
-    values |= engine_limits(point, launch, drafts=drafting)
+    values |= engine_limits(point, launch, drafts=drafts)
     chunk = int(flags.get("chunked-prefill-size", "") or values["max_num_batched_tokens"])
-    if drafting:
-        drafts = drafts_of(point, launch, ranks)
-        if not drafts:
+    if drafts:
+        depth = drafts_of(point, launch, ranks)
+        if not depth:
             raise NotModelledError("speculative decoding with a number of drafts that is not stated")
-        values["num_speculative_tokens"] = drafts
+        values["num_speculative_tokens"] = depth
         values["max_num_seqs"] = seqs = max(16, callers)
     budget = chunk // ranks if engine == "sglang" else chunk
     values["max_num_batched_tokens"] = max(budget, seqs * (1 + values.get("num_speculative_tokens", 0)))
@@ -225,7 +225,7 @@ def _engine(point: MeasuredPoint, engine: str, model: str, layout: dict[str, Any
             values["gpu_memory_utilization"] = float(flags[flag])
     if flags.get("kv-cache-dtype", "").startswith("fp8"):
         values["kv_cache_dtype"] = "fp8"
-    if engine == "sglang" and ranks == int(layout["pipeline_parallel_size"]) == 1 and not drafting:
+    if engine == "sglang" and ranks == int(layout["pipeline_parallel_size"]) == 1 and not drafts:
         values["enable_mixed_chunk"] = "enable-mixed-chunk" in flags
     return values
 

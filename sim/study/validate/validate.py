@@ -14,10 +14,12 @@ from sim.study.files import write_text
 from sim.study.validate.check import Check
 from sim.study.validate.coverage import Coverage, coverage, predict_draw
 from sim.study.validate.error import Comparison, by_family, compare
+from sim.study.validate.miss import Miss, misses
 from sim.study.validate.options import option_checks
 from sim.study.validate.point import MeasuredPoint, read_points
 from sim.study.validate.predict import Predicted, predict
 from sim.study.validate.system import NotModelledError, System, system_of
+from sim.study.validate.target import Standing, standings
 from sim.study.validate.techniques import phase_checks, technique_checks, twins
 from sim.study.workers import Progress, spread
 
@@ -41,10 +43,25 @@ class Validation:
     checks: tuple[Check, ...] = ()
     coverage: tuple[Coverage, ...] = ()
 
+    @property
+    def standings(self) -> list[Standing]:
+        """Every family and metric against its target."""
+        return standings(self.comparisons)
+
+    @property
+    def misses(self) -> list[Miss]:
+        """Points behind missed targets, and their cause."""
+        return misses(self.comparisons)
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain data: summaries, checks, coverage, points, skipped."""
+        """Plain data: summaries, standings, misses, checks, coverage, points, skipped."""
         return {
             "summaries": [asdict(summary) for summary in by_family(self.comparisons)],
+            "standings": [asdict(entry) for entry in self.standings],
+            "misses": [
+                {"point": miss.comparison.point, "metric": miss.comparison.metric, "cause": miss.cause}
+                for miss in self.misses
+            ],
             "checks": [{**asdict(entry), "error_frac": entry.error_frac, "met": entry.met} for entry in self.checks],
             "coverage": [asdict(entry) for entry in self.coverage],
             "points": [{**asdict(entry), "error_frac": entry.error_frac} for entry in self.comparisons],

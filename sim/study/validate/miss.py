@@ -1,0 +1,79 @@
+"""Points that are off by more than is aimed at, in families that miss a target, and what is known of the cause."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from io import StringIO
+from typing import Final
+
+from sim.catalog.tables import Subject, table
+from sim.study.validate.error import Comparison
+from sim.study.validate.target import Standing, standings
+
+TABLE: Final = "misses"
+UNEXPLAINED: Final = "not explained"
+HEADER: Final = ("point", "family", "metric", "measured", "simulated", "error_frac", "target_frac", "cause")
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One metric of one point.
+
+    Attributes
+    ----------
+    target_frac : median absolute error that its family should have; for a share within a factor of two that share.
+    cause : subject of the catalog's table `misses`, or `UNEXPLAINED`.
+    """
+
+    comparison: Comparison
+    target_frac: float
+    cause: str
+
+
+def misses(comparisons: Sequence[Comparison]) -> list[Miss]:
+    """Points beyond the target of their family, where the family misses it; all of them, explained or not."""
+    missed = {(entry.family, entry.metric): entry for entry in standings(comparisons) if not entry.met}
+    found = []
+    for entry in comparisons:
+        standing = missed.get((entry.family, entry.metric))
+        if standing is not None and _beyond(entry, standing):
+            found.append(Miss(entry, standing.target_frac, _cause(entry)))
+    return found
+
+
+def _beyond(entry: Comparison, standing: Standing) -> bool:
+    if standing.is_share:
+        ratio = entry.predicted / entry.measured
+        return not 0.5 <= ratio <= 2.0
+    return abs(entry.error_frac) > standing.target_frac
+
+
+def _cause(entry: Comparison) -> str:
+    family = "/".join(entry.family)
+    for name, words in table(TABLE).items():
+        if (
+            fnmatchcase(family, _word(words, "family"))
+            and fnmatchcase(entry.point, _word(words, "points"))
+            and entry.metric in _word(words, "metrics").split("; ")
+        ):
+            return name
+    return UNEXPLAINED
+
+
+def _word(words: Subject, name: str) -> str:
+    return str(words[name].value)
+
+
+def misses_text(found: Sequence[Miss]) -> str:
+    """A CSV of every miss, with columns `HEADER`."""
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(HEADER)
+    for miss in found:
+        entry = miss.comparison
+        figures = [f"{value:.6g}" for value in (entry.measured, entry.predicted, entry.error_frac, miss.target_frac)]
+        writer.writerow([entry.point, "/".join(entry.family), entry.metric, *figures, miss.cause])
+    return stream.getvalue()
