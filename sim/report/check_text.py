@@ -102,6 +102,7 @@ def _role_dict(role: Role, check: Check, bound: CapacityBound | None) -> dict[st
             "weight_bytes": memory.weight_bytes,
             "weight_component_bytes": dict(memory.weight_component_bytes),
             "runtime_reserve_bytes": memory.runtime_reserve_bytes,
+            "prompt_workspace_bytes": planned.workspace_bytes,
             "kv_pool_bytes": memory.kv_pool_bytes,
             "draft_pool_bytes": memory.draft_pool_bytes,
             "shortfall_bytes": memory.shortfall_bytes,
@@ -158,6 +159,14 @@ def _verdict(check: Check) -> list[RenderableType]:
                     "tokens under sparse attention; a smaller max_model_len gives it back."
                 )
             parts.append(paragraph(sentence))
+            if planned.refuses_to_start:
+                parts.append(
+                    paragraph(
+                        "The engine refuses to start like this: its cache does not hold one request of max_model_len, "
+                        f"{planned.max_model_len:,} tokens. Set it to {memory.kv_tokens_per_rank:,} or less.",
+                        "bold",
+                    )
+                )
     if check.too_long_frac > 0.0:
         parts.append(
             paragraph(

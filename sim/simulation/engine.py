@@ -83,40 +83,32 @@ def indexer_policy(scenario: Scenario) -> IndexerPolicy:
     return "all_layers" if value == "all_layers" else "owners"
 
 
-def runtime_reserve_bytes(scenario: Scenario, spec: ModelSpec) -> float:
-    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout.
-
-    The default includes what the engine keeps for prompts under sparse attention.
-    """
+def runtime_reserve_bytes(scenario: Scenario) -> float:
+    """Memory kept for activations, graphs and buffers: the scenario's, or the engine's default for the layout."""
     chosen = scenario.deployment.engine.runtime_reserve_gib
     if chosen is not None:
         return chosen * GIB
-    name = scenario.deployment.engine.name
-    return number("engines", name, reserve_key(scenario)) * GIB + prompt_workspace_bytes(scenario, spec)
+    return number("engines", scenario.deployment.engine.name, reserve_key(scenario)) * GIB
 
 
-def prompt_workspace_bytes(scenario: Scenario, spec: ModelSpec) -> float:
-    """What vLLM sets aside on every GPU for prompts under sparse attention, whether they come or not.
+def workspace_token_bytes(scenario: Scenario, spec: ModelSpec) -> float:
+    """What vLLM sets aside on every GPU for prompts under sparse attention, per token of `max_model_len`.
 
-    The indexer gathers keys of up to 40 contexts of `max_model_len`, and an FP8 cache is converted to BF16 for up to 5;
-    the two take turns in one buffer (vLLM `get_max_prefill_buffer_size` and the FlashMLA sparse backend). For
-    DeepSeek-V3.2 and its 163,840 tokens 865,075,200 bytes, as a comment there says; for GLM-5.2 and its 1,048,576
-    tokens 5.2 GiB.
+    The indexer gathers keys of up to 40 contexts, and an FP8 cache is converted to BF16 for up to 5; the two take turns
+    in one buffer (vLLM `get_max_prefill_buffer_size` and the FlashMLA sparse backend). For DeepSeek-V3.2 and its
+    163,840 tokens 865,075,200 bytes, as a comment there says. 0 for other engines, for models without latent attention
+    and indexer, and where the scenario states the whole reserve.
     """
-    row = table("engines")[scenario.deployment.engine.name]
-    if not spec.has_sparse_attention or "indexer_workspace_contexts" not in row:
+    engine = scenario.deployment.engine
+    row = table("engines")[engine.name]
+    sparse = spec.attention == "mla" and spec.has_sparse_attention
+    if not sparse or engine.runtime_reserve_gib is not None or "indexer_workspace_contexts" not in row:
         return 0.0
-    context_bytes = float(row["indexer_workspace_contexts"].value) * index_entry_bytes(spec)
-    if kv_cache_dtype(scenario, spec).startswith("fp8"):
-        converted = float(row["conversion_workspace_contexts"].value) * layer_entry_bytes(spec, "bf16")
-        context_bytes = max(context_bytes, converted)
-    return context_bytes * longest_context_tokens(scenario, spec)
-
-
-def longest_context_tokens(scenario: Scenario, spec: ModelSpec) -> int:
-    """Longest request that the engine is started for: the scenario's `max_model_len`, or the model's context."""
-    limit = scenario.deployment.engine.max_model_len
-    return spec.max_context_tokens if limit is None else limit
+    contexts = float(row["indexer_workspace_contexts"].value)
+    keys_bytes = contexts * index_entry_bytes(spec) / spec.indexer_kv_stride_tokens
+    if not kv_cache_dtype(scenario, spec).startswith("fp8"):
+        return keys_bytes
+    return max(keys_bytes, float(row["conversion_workspace_contexts"].value) * layer_entry_bytes(spec, "bf16"))
 
 
 def reserve_key(scenario: Scenario) -> str:

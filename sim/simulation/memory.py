@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from sim.catalog.tables import number
+from sim.catalog.tables import number, table
 from sim.errors import CatalogError, ModelConfigError, ScenarioError
 from sim.llm.fit import smallest_fit
 from sim.llm.kvcache import IndexerPolicy
@@ -19,11 +19,10 @@ from sim.simulation.engine import (
     check_hardware,
     indexer_policy,
     kv_cache_dtype,
-    longest_context_tokens,
     node_of,
-    prompt_workspace_bytes,
     runtime_reserve_bytes,
     weights_of,
+    workspace_token_bytes,
 )
 from sim.simulation.engine_rules import refuse_what_no_engine_runs
 from sim.simulation.infeasible import Infeasible
@@ -38,9 +37,11 @@ class Planned:
 
     Attributes
     ----------
-    max_model_len : longest request that the engine accepts, whatever the cache holds.
+    max_model_len : longest request that the engine accepts, whatever the cache holds. Where the scenario does not say
+        and memory is set aside for it, the longest with which the engine starts (vLLM's `--max-model-len auto`).
     speculation : drafts and their acceptance.
-    workspace_bytes : part of the reserve that grows with `max_model_len` (`prompt_workspace_bytes`).
+    workspace_bytes : part of the reserve that grows with `max_model_len` (`workspace_token_bytes`).
+    refuses_to_start : whether the engine would, since the cache does not hold one request of the stated length.
     """
 
     spec: ModelSpec
@@ -49,6 +50,7 @@ class Planned:
     max_model_len: int
     speculation: Speculation = NONE
     workspace_bytes: float = 0.0
+    refuses_to_start: bool = False
 
     @property
     def longest_request_tokens(self) -> int:
@@ -82,7 +84,7 @@ def plan(scenario: Scenario) -> Planned:
     refuse_what_no_engine_runs(scenario, layout)
     check_context_parallel(scenario, spec)
     try:
-        memory = plan_memory(spec, layout, **_terms(scenario, spec))
+        bare = plan_memory(spec, layout, **_terms(scenario, spec))
     except ScenarioError as error:
         key = "deployment.layout" if error.key == "layout" else error.key
         raise ScenarioError(error.problem, key=key, value=error.value, valid=error.valid, file=scenario.file) from None
@@ -95,15 +97,18 @@ def plan(scenario: Scenario) -> Planned:
             valid=f"at most {spec.max_context_tokens}",
             file=scenario.file,
         )
-    chosen = scenario.deployment.engine.runtime_reserve_gib
-    return Planned(
-        spec,
-        layout,
-        memory,
-        longest_context_tokens(scenario, spec),
-        speculation_of(scenario, spec),
-        prompt_workspace_bytes(scenario, spec) if chosen is None else 0.0,
-    )
+    each = workspace_token_bytes(scenario, spec)
+    longest = _startable_tokens(bare, each) if limit is None and each else limit or spec.max_context_tokens
+    memory = replace(bare, runtime_reserve_bytes=bare.runtime_reserve_bytes + each * longest)
+    wants_room = "room_for_max_model_len" in table("engines")[scenario.deployment.engine.name]
+    refuses = wants_room and limit is not None and memory.fits and limit > memory.kv_tokens_per_rank
+    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec), each * longest, refuses)
+
+
+def _startable_tokens(bare: MemoryPlan, workspace_token_bytes: float) -> int:
+    """Longest context for which there is room for its workspace and one request of that length; at least 1."""
+    room_tokens = int(bare.kv_pool_bytes / (bare.kv_token_bytes.total_bytes + workspace_token_bytes))
+    return max(1, min(room_tokens, bare.max_context_tokens))
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
@@ -155,7 +160,7 @@ def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
     return Infeasible(
         "does_not_fit",
         problem,
-        _smallest(scenario, planned),
+        _shorter(scenario, planned) + _smallest(scenario, planned),
         {
             "weights_gib_per_gpu": needed_gib,
             "usable_gib_per_gpu": usable_gib,
@@ -164,8 +169,21 @@ def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
     )
 
 
+def _shorter(scenario: Scenario, planned: Planned) -> str:
+    """The `max_model_len` with which it would fit as it is; empty where none would."""
+    memory = planned.memory
+    if memory.shortfall_bytes >= planned.workspace_bytes:
+        return ""
+    bare = replace(memory, runtime_reserve_bytes=memory.runtime_reserve_bytes - planned.workspace_bytes)
+    most = _startable_tokens(bare, workspace_token_bytes(scenario, planned.spec))
+    return f"With max_model_len {most:,} or less it fits as it is. "
+
+
 def _smallest(scenario: Scenario, planned: Planned) -> str:
-    fit = smallest_fit(planned.spec, gpus_per_node=planned.layout.gpus_per_node, **_terms(scenario, planned.spec))
+    terms = _terms(scenario, planned.spec)
+    if scenario.deployment.engine.max_model_len is not None:
+        terms["runtime_reserve_bytes"] += planned.workspace_bytes
+    fit = smallest_fit(planned.spec, gpus_per_node=planned.layout.gpus_per_node, **terms)
     if fit is None:
         return f"No layout of up to 256 {scenario.hardware.gpu} holds it in {planned.memory.weights}."
     layout, memory = fit
@@ -184,7 +202,7 @@ def _terms(scenario: Scenario, spec: ModelSpec) -> _Terms:
         "gpu_memory_utilization": memory_fraction(scenario),
         "indexer_policy": indexer_policy(scenario),
         "load_mtp": scenario.model.load_mtp or engine.num_speculative_tokens > 0,
-        "runtime_reserve_bytes": runtime_reserve_bytes(scenario, spec),
+        "runtime_reserve_bytes": runtime_reserve_bytes(scenario),
         # Each GPU holds block_size tokens of a block (vLLM pull request 23734).
         "block_size": engine.block_size * scenario.deployment.layout.decode_context_parallel_size,
     }
