@@ -20,6 +20,7 @@ from sim.report.terminal import bullets, columns, heading, marked, pairs, paragr
 from sim.units import GB
 
 MODELS: Final = "models"
+MISSES: Final = "misses"
 AREAS: Final = (
     MODELS,
     "gpus",
@@ -38,7 +39,7 @@ AREAS: Final = (
     "reported_ratios",
     "engine_uncertainty",
     "accuracy_targets",
-    "misses",
+    MISSES,
 )
 MODEL_HEAD: Final = (
     "model",
@@ -82,6 +83,8 @@ def catalog_text(area: str, subject: str | None) -> str:
     if area == MODELS:
         return render(_models() if subject is None else _model(subject))
     chosen = _subjects(area, subject)
+    if area == MISSES and subject is None:
+        return render([paragraph(_title(area, chosen), "bold", 0), *_sentences(chosen)])
     sources = Sources()
     cells: list[tuple[str | Text, ...]] = []
     for name, facts in chosen.items():
@@ -92,6 +95,14 @@ def catalog_text(area: str, subject: str | None) -> str:
         notes = [f"{parameter}: {fact.note}" for parameter, fact in chosen[subject].items() if fact.note]
         parts += [heading("Notes"), *bullets(notes)] if notes else []
     return render([*parts, *sources.parts()])
+
+
+def _sentences(chosen: Mapping[str, Subject]) -> list[RenderableType]:
+    """An area whose facts are sentences: subjects and their notes."""
+    parts: list[RenderableType] = []
+    for name, facts in chosen.items():
+        parts += [heading(name), *bullets([fact.note for fact in facts.values() if fact.note])]
+    return parts
 
 
 def catalog_dict(area: str, subject: str | None) -> dict[str, Any]:

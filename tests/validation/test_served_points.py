@@ -44,7 +44,7 @@ LIMITS: Final = {
         E2EL: 0.26,
     },
     ("glm-5.2", "h200-sxm-141gb", "sglang", "aggregated"): {THROUGHPUT: 0.05, TPOT: 0.20, TTFT: 0.14, E2EL: 0.15},
-    ("glm-5.2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.14, TPOT: 0.30, TTFT: 0.26, E2EL: 0.19},
+    ("glm-5.2", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.10, TPOT: 0.39, TTFT: 0.30, E2EL: 0.16},
     ("gpt-oss-120b", "h100-sxm-80gb", "vllm", "aggregated"): {THROUGHPUT: 0.13, TPOT: 0.15, TTFT: 0.16},
     ("gpt-oss-120b", "h200-sxm-141gb", "tensorrt-llm", "aggregated"): {THROUGHPUT: 0.06, TPOT: 0.05, TTFT: 0.19},
     ("gpt-oss-120b", "h200-sxm-141gb", "vllm", "aggregated"): {THROUGHPUT: 0.09, TPOT: 0.09, TTFT: 0.14},

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from io import StringIO
 from typing import Final
 
-from sim.catalog.tables import Subject, table
+from sim.catalog.tables import Fact, table
 from sim.study.validate.error import Comparison
 from sim.study.validate.target import Standing, standings
 
@@ -52,19 +52,18 @@ def _beyond(entry: Comparison, standing: Standing) -> bool:
 
 
 def _cause(entry: Comparison) -> str:
-    family = "/".join(entry.family)
+    """The first cause that holds for family, point, metric and signed error."""
     for name, words in table(TABLE).items():
-        if (
-            fnmatchcase(family, _word(words, "family"))
-            and fnmatchcase(entry.point, _word(words, "points"))
-            and entry.metric in _word(words, "metrics").split("; ")
-        ):
+        places = fnmatchcase("/".join(entry.family), str(words["family"].value)) and any(
+            fnmatchcase(entry.point, pattern) for pattern in str(words["points"].value).split("; ")
+        )
+        if places and entry.metric in words and _within(entry.error_frac, words[entry.metric]):
             return name
     return UNEXPLAINED
 
 
-def _word(words: Subject, name: str) -> str:
-    return str(words[name].value)
+def _within(error_frac: float, fact: Fact) -> bool:
+    return fact.low is not None and fact.high is not None and fact.low <= error_frac <= fact.high
 
 
 def misses_text(found: Sequence[Miss]) -> str:
