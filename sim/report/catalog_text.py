@@ -98,11 +98,13 @@ def catalog_text(area: str, subject: str | None) -> str:
 
 
 def _sentences(chosen: Mapping[str, Subject]) -> list[RenderableType]:
-    """An area whose facts are sentences: subjects and their notes."""
+    """An area whose facts are sentences: subjects and their notes, with their sources."""
     parts: list[RenderableType] = []
+    sources = Sources()
     for name, facts in chosen.items():
-        parts += [heading(name), *bullets([fact.note for fact in facts.values() if fact.note])]
-    return parts
+        parts.append(heading(name))
+        parts += bullets([f"{fact.note} {sources.mark(fact.source)}" for fact in facts.values() if fact.note])
+    return [*parts, *sources.parts()]
 
 
 def catalog_dict(area: str, subject: str | None) -> dict[str, Any]:
