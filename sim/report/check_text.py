@@ -158,15 +158,12 @@ def _verdict(check: Check) -> list[RenderableType]:
                     f" Of the reserve {gib(planned.workspace_bytes)} is for prompts of up to {planned.max_model_len:,} "
                     "tokens under sparse attention; a smaller max_model_len gives it back."
                 )
-            parts.append(paragraph(sentence))
-            if planned.refuses_to_start:
-                parts.append(
-                    paragraph(
-                        "The engine refuses to start like this: its cache does not hold one request of max_model_len, "
-                        f"{planned.max_model_len:,} tokens. Set it to {memory.kv_tokens_per_rank:,} or less.",
-                        "bold",
-                    )
+            if planned.shortened:
+                sentence += (
+                    f" max_model_len is not stated: {planned.max_model_len:,} is the longest with which it starts; "
+                    f"left alone it would take {planned.spec.max_context_tokens:,}, and refuse."
                 )
+            parts.append(paragraph(sentence))
     if check.too_long_frac > 0.0:
         parts.append(
             paragraph(

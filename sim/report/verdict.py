@@ -18,6 +18,7 @@ WORTH_SAYING: Final = 0.01  # share of requests that go wrong before the headlin
 Level = Literal["good", "open", "bad"]
 REASONS: Final = {
     "does_not_fit": "Does not fit",
+    "does_not_start": "Does not start",
     "no_room_for_requests": "No room for requests",
     "request_too_long": "Requests too long",
     "over_capacity": "Over capacity",

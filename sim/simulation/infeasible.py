@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-Kind = Literal["does_not_fit", "no_room_for_requests", "request_too_long", "over_capacity", "empty_workload"]
+Kind = Literal[
+    "does_not_fit", "does_not_start", "no_room_for_requests", "request_too_long", "over_capacity", "empty_workload"
+]
 
 
 @dataclass(frozen=True, slots=True)

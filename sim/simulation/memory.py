@@ -42,6 +42,7 @@ class Planned:
     speculation : drafts and their acceptance.
     workspace_bytes : part of the reserve that grows with `max_model_len` (`workspace_token_bytes`).
     refuses_to_start : whether the engine would, since the cache does not hold one request of the stated length.
+    shortened : whether `max_model_len` is not stated, and less than the context of the model so that the engine starts.
     """
 
     spec: ModelSpec
@@ -51,6 +52,7 @@ class Planned:
     speculation: Speculation = NONE
     workspace_bytes: float = 0.0
     refuses_to_start: bool = False
+    shortened: bool = False
 
     @property
     def longest_request_tokens(self) -> int:
@@ -102,13 +104,14 @@ def plan(scenario: Scenario) -> Planned:
     memory = replace(bare, runtime_reserve_bytes=bare.runtime_reserve_bytes + each * longest)
     wants_room = "room_for_max_model_len" in table("engines")[scenario.deployment.engine.name]
     refuses = wants_room and limit is not None and memory.fits and limit > memory.kv_tokens_per_rank
-    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec), each * longest, refuses)
+    shortened = limit is None and longest < spec.max_context_tokens
+    return Planned(spec, layout, memory, longest, speculation_of(scenario, spec), each * longest, refuses, shortened)
 
 
 def _startable_tokens(bare: MemoryPlan, workspace_token_bytes: float) -> int:
-    """Longest context for which there is room for its workspace and one request of that length; at least 1."""
+    """Longest context, in whole blocks, with room for its workspace and one request of that length; at least 1."""
     room_tokens = int(bare.kv_pool_bytes / (bare.kv_token_bytes.total_bytes + workspace_token_bytes))
-    return max(1, min(room_tokens, bare.max_context_tokens))
+    return max(1, min(room_tokens // bare.block_size * bare.block_size, bare.max_context_tokens))
 
 
 def model_of(scenario: Scenario) -> ModelSpec:
@@ -148,6 +151,8 @@ def layout_of(scenario: Scenario) -> Layout:
 def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
     """Why the plan cannot work and the smallest that would, or None when it works."""
     memory = planned.memory
+    if planned.refuses_to_start:
+        return _no_start(scenario, planned)
     if memory.fits:
         return None
     needed_gib, usable_gib = memory.weight_bytes / GIB, memory.usable_bytes / GIB
@@ -169,14 +174,27 @@ def misfit(scenario: Scenario, planned: Planned) -> Infeasible | None:
     )
 
 
+def _no_start(scenario: Scenario, planned: Planned) -> Infeasible:
+    held, most = planned.memory.kv_tokens_per_rank, _most_startable(scenario, planned)
+    problem = (
+        f"{scenario.deployment.engine.name} does not start: its cache must hold one request of max_model_len "
+        f"{planned.max_model_len:,}, and holds {held:,} tokens."
+    )
+    numbers = {"max_model_len": float(planned.max_model_len), "kv_tokens_per_rank": float(held)}
+    return Infeasible("does_not_start", problem, f"Set deployment.engine.max_model_len to {most:,} or less.", numbers)
+
+
+def _most_startable(scenario: Scenario, planned: Planned) -> int:
+    memory = planned.memory
+    bare = replace(memory, runtime_reserve_bytes=memory.runtime_reserve_bytes - planned.workspace_bytes)
+    return _startable_tokens(bare, workspace_token_bytes(scenario, planned.spec))
+
+
 def _shorter(scenario: Scenario, planned: Planned) -> str:
     """The `max_model_len` with which it would fit as it is; empty where none would."""
-    memory = planned.memory
-    if memory.shortfall_bytes >= planned.workspace_bytes:
+    if planned.memory.shortfall_bytes >= planned.workspace_bytes:
         return ""
-    bare = replace(memory, runtime_reserve_bytes=memory.runtime_reserve_bytes - planned.workspace_bytes)
-    most = _startable_tokens(bare, workspace_token_bytes(scenario, planned.spec))
-    return f"With max_model_len {most:,} or less it fits as it is. "
+    return f"With max_model_len {_most_startable(scenario, planned):,} or less it fits as it is. "
 
 
 def _smallest(scenario: Scenario, planned: Planned) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
+from sim.catalog.tables import table
 from sim.engine.cluster import Outcome
 from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
@@ -30,9 +31,26 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
     yield from _season(scenario)
     yield from _price(scenario)
     yield from _speculation(found)
+    yield from _never_compared(scenario)
     yield from _extrapolation(scenario, found, outcomes)
     yield from _replications(scenario, outcomes)
     yield from _faults(scenario, outcomes)
+
+
+def _never_compared(scenario: Scenario) -> Iterator[str]:
+    """Systems of which nothing served was held against the simulator, unless they name a calibration of their own."""
+    known = table("accuracy_targets")
+    compared = {name.rpartition("/")[0] for group in ("in the fit", "compared") for name in known[group]}
+    for role in roles_of(scenario):
+        engine, gpu = role.scenario.deployment.engine, role.scenario.hardware.gpu
+        name = f"{role.planned.spec.name}/{gpu}/{engine.name}"
+        if name not in compared and engine.calibration is None and engine.step_times is None:
+            yield (
+                f"No measurement of {role.planned.spec.name} served on {gpu} with {engine.name} was compared with "
+                "this simulator: figures are carried over from other systems (docs/validation.md says how well those "
+                "are met)."
+            )
+            return
 
 
 def _extrapolation(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iterator[str]:

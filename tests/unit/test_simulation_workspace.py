@@ -63,17 +63,28 @@ def test_only_vllm_and_only_sparse_latent_attention() -> None:
 def test_a_context_that_is_not_stated_is_the_longest_that_starts() -> None:
     """Eight H200 do not hold a request of GLM-5.2's whole context in BF16: vLLM would refuse, and `auto` takes less."""
     planned = plan(scenario(kv_cache_dtype="bf16"))
-    memory = planned.memory
     assert planned.max_model_len == pytest.approx(402_000, rel=0.01)
-    assert 0 <= planned.max_model_len - memory.kv_tokens_per_rank < memory.block_size
+    assert planned.max_model_len == planned.memory.kv_tokens_per_rank
     assert planned.workspace_bytes == 40 * 132 * planned.max_model_len
     assert not planned.refuses_to_start
+    unstated = scenario(kv_cache_dtype="bf16")
+    text = " ".join(check_text(unstated, check(unstated)).split())
+    assert "max_model_len is not stated" in text
+    assert "left alone it would take 1,048,576, and refuse." in text
+
+
+def test_a_context_that_the_cache_does_not_hold_does_not_start() -> None:
+    """The whole context of GLM-5.2 on eight H200 is a named result with the longest that starts, which then does."""
     whole = scenario(kv_cache_dtype="bf16", max_model_len=1_048_576)
-    assert plan(whole).refuses_to_start
-    text = " ".join(check_text(whole, check(whole)).split())
-    assert "refuses to start like this: its cache does not hold one request of max_model_len, 1,048,576 tokens" in text
-    assert f"Set it to {plan(whole).memory.kv_tokens_per_rank:,} or less." in text
-    assert "Of the reserve 5.2 GiB is for prompts of up to 1,048,576 tokens" in text
+    found = check(whole).infeasible
+    assert found is not None
+    assert found.kind == "does_not_start"
+    assert "Does not start." in check_text(whole, check(whole))
+    most = int(re.findall("to ([0-9,]+) or less", found.smallest)[0].replace(",", ""))
+    assert check(scenario(kv_cache_dtype="bf16", max_model_len=most)).infeasible is None
+    assert check(scenario(kv_cache_dtype="bf16", max_model_len=most + 64)).infeasible is not None
+    sglang = scenario(name="sglang", kv_cache_dtype="bf16", max_model_len=1_048_576)
+    assert check(sglang).infeasible is None  # it admits what the cache holds
 
 
 def test_a_shorter_context_gives_the_memory_to_the_cache() -> None:
@@ -102,5 +113,5 @@ def test_what_a_stated_context_makes_too_large_fits_with_a_shorter_one() -> None
         plan(scenario().with_({**wide, "deployment.engine.max_model_len": n})) for n in (tokens, 2 * tokens)
     )
     assert fits.memory.fits
-    assert not fits.refuses_to_start or fits.max_model_len - fits.memory.kv_tokens_per_rank < fits.memory.block_size
+    assert not fits.refuses_to_start
     assert not too_long.memory.fits or too_long.refuses_to_start

@@ -164,3 +164,20 @@ def test_faults_are_reported_by_class() -> None:
 def test_no_warm_up_is_remarked() -> None:
     """The empty start lowers every figure."""
     assert any("Nothing is cut as warm-up" in note for note in simulated(VARIED | {"run.warmup_s": 0.0}).warnings)
+
+
+def test_a_system_that_nothing_was_compared_with_says_so(tmp_path: Path) -> None:
+    """GLM-5.2 on H100 is carried over from other systems; on H200 it was compared; so is one's own calibration."""
+    h200 = {"hardware.gpu": "h200-sxm-141gb", "deployment.layout": {"tensor_parallel_size": 8}}
+    sentence = "No measurement of glm-5.2 served on h100-sxm-80gb with sglang was compared"
+    assert any(sentence in warning for warning in simulated({**GLM, "deployment.engine.name": "sglang"}).warnings)
+    compared = {**GLM, **h200, "deployment.engine.name": "sglang"}
+    assert not any("was compared" in warning for warning in simulated(compared).warnings)
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "subject,parameter,value,unit,low,high,source,date,status,note\n"
+        "sglang,host_overhead_ms,1.0,ms,,,a pilot,2026-11,measured,\n",
+        encoding="utf-8",
+    )
+    named = {**GLM, "deployment.engine.name": "sglang", "deployment.engine.calibration": str(own)}
+    assert not any("was compared" in warning for warning in simulated(named).warnings)
