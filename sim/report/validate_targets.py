@@ -44,7 +44,7 @@ def standings_parts(entries: Sequence[Standing]) -> list[RenderableType]:
 
 def misses_parts(found: Sequence[Miss]) -> list[RenderableType]:
     """The points behind missed targets by cause: how many, why, and what would settle it."""
-    parts: list[RenderableType] = [heading("Points behind the missed targets")]
+    parts: list[RenderableType] = [heading("Points behind targets that are missed, or met with a bias")]
     for name, words in table(TABLE).items():
         own = [miss for miss in found if miss.cause == name]
         if own:

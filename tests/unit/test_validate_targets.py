@@ -118,3 +118,9 @@ def test_families_in_the_fit_are_those_of_the_points(shared: Callable[[str], Pat
         f"{sum(families.values())} points of {len(families)} systems"
         in fact("engines", "vllm", "host_overhead_ms").source
     )
+
+
+def test_points_of_a_family_that_leans_are_listed_too() -> None:
+    """A median of 7 % meets 8 % and leans beyond half of it: the point at 9 % counts; without a lean none does."""
+    assert [miss.comparison.point for miss in misses(off_by(LLAMA, "TPOT", 0.07, 0.07, 0.09))] == ["point-2"]
+    assert not misses(off_by(LLAMA, "TPOT", 0.07, -0.07, 0.0, 0.09))

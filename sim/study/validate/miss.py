@@ -1,4 +1,4 @@
-"""Points that are off by more than is aimed at, in families that miss a target, and what is known of the cause."""
+"""Points that are off by more than is aimed at, in families that miss a target or lean, and what is known of why."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ class Miss:
 
 
 def misses(comparisons: Sequence[Comparison]) -> list[Miss]:
-    """Points beyond the target of their family, where the family misses it; all of them, explained or not."""
-    missed = {(entry.family, entry.metric): entry for entry in standings(comparisons) if not entry.met}
+    """Points beyond the target of their family, where the family misses it or leans; all of them, explained or not."""
+    missed = {
+        (entry.family, entry.metric): entry for entry in standings(comparisons) if not (entry.met and entry.unbiased)
+    }
     found = []
     for entry in comparisons:
         standing = missed.get((entry.family, entry.metric))
