@@ -64,10 +64,10 @@ def validate(
     draws = DRAWS if intervals else 0
     with progress_bar("validate") as progress:
         found = run_points(points, cache=out / "points", workers=workers, progress=progress, draws=draws)
-    text, data = validate_text(found), to_json(found.as_dict())
+    text, data, missed = validate_text(found), to_json(found.as_dict()), misses_text(found.misses)
     write_text(out / f"{points.stem}.txt", text + "\n")
     write_text(out / f"{points.stem}.json", data + "\n")
-    write_text(out / f"{points.stem}_misses.csv", misses_text(found.misses))
+    write_text(out / f"{points.stem}_misses.csv", missed)
     save_validate_plot(found, out / f"{points.stem}.png")
     if page is not None:
         write_table(page, text)

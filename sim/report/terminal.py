@@ -94,6 +94,18 @@ def columns(
     return FittedTable(described, tuple(tuple(_text(cell) for cell in row) for row in rows), gap)
 
 
+def under_titles(rows: Iterable[tuple[str, Sequence[Cell]]]) -> list[Sequence[Cell]]:
+    """Cells of a table whose (title, cells) rows stand in groups: a bold line with the title before each group."""
+    found: list[Sequence[Cell]] = []
+    above = ""
+    for title, cells in rows:
+        if title != above:
+            above = title
+            found.append((Text(title, style="bold"), *[""] * (len(cells) - 1)))
+        found.append(cells)
+    return found
+
+
 def pairs(rows: Iterable[tuple[str, Cell]], width: int = 24) -> RenderableType:
     """Names on the left, values on the right."""
     return FittedPairs(tuple((Text(name), _text(value)) for name, value in rows), width)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from sim.catalog.tables import table
-from sim.report.terminal import columns, heading, paragraph
+from sim.report.terminal import columns, heading, paragraph, under_titles
 from sim.study.validate.miss import TABLE, UNEXPLAINED, Miss
 from sim.study.validate.target import Standing
 
@@ -18,22 +17,18 @@ HEAD = ("family and metric", "points", "reached", "target", "", "bias")
 
 def standings_parts(entries: Sequence[Standing]) -> list[RenderableType]:
     """A table of every family and metric against its target."""
-    rows: list[tuple[str | Text, ...]] = []
-    family: tuple[str, ...] = ()
+    rows: list[tuple[str, Sequence[str]]] = []
     for entry in entries:
-        if entry.family != family:
-            family = entry.family
-            name = f"{', '.join(family)} ({entry.group})"
-            rows.append((Text(name, style="bold"), *[""] * (len(HEAD) - 1)))
         reached, target = f"{PERCENT * entry.reached_frac:.1f} %", f"{PERCENT * entry.target_frac:.0f} %"
         bias = "" if entry.is_share or entry.unbiased else "beyond half"
         what = f"  {entry.metric} within factor 2" if entry.is_share else f"  {entry.metric}"
-        rows.append((what, str(entry.points), reached, target, "met" if entry.met else "missed", bias))
+        cells = (what, str(entry.points), reached, target, "met" if entry.met else "missed", bias)
+        rows.append((f"{', '.join(entry.family)} ({entry.group})", cells))
     met = [entry for entry in entries if entry.met]
     unbiased = sum(entry.unbiased for entry in met)
     return [
         heading("Against the targets"),
-        columns(HEAD, rows, "lrrrll", wrap=(0,), gap=2),
+        columns(HEAD, under_titles(rows), "lrrrll", wrap=(0,), gap=2),
         paragraph(
             f"{len(met)} of {len(entries)} are met, {unbiased} of them without bias. Median absolute error, for p99 of "
             "TTFT the share of points within a factor of two. Targets differ for families that engine constants were "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from sim.report.terminal import columns, heading, paragraph, render
+from sim.report.terminal import columns, heading, paragraph, render, under_titles
 from sim.report.validate_targets import misses_parts, standings_parts
 from sim.study.validate.check import Check
 from sim.study.validate.coverage import ALL, DRAWS, Coverage
@@ -47,14 +47,10 @@ def validate_text(found: Validation) -> str:
     return render(parts)
 
 
-def _rows(summaries: Sequence[Summary]) -> list[tuple[str | Text, ...]]:
-    rows: list[tuple[str | Text, ...]] = []
-    family: tuple[str, ...] = ()
-    for entry in summaries:
-        if entry.family != family:
-            family = entry.family
-            rows.append((Text(", ".join(family), style="bold"), *[""] * (len(HEAD) - 1)))
-        rows.append(
+def _rows(summaries: Sequence[Summary]) -> list[Sequence[str | Text]]:
+    return under_titles(
+        (
+            ", ".join(entry.family),
             (
                 f"  {entry.metric}",
                 str(entry.points),
@@ -62,41 +58,35 @@ def _rows(summaries: Sequence[Summary]) -> list[tuple[str | Text, ...]]:
                 f"{PERCENT * entry.median_abs_frac:.1f} %",
                 f"{PERCENT * entry.p90_abs_frac:.1f} %",
                 f"{PERCENT * entry.within_2x_frac:.0f} %",
-            )
+            ),
         )
-    return rows
+        for entry in summaries
+    )
 
 
 def _checked(entries: Sequence[Check]) -> list[RenderableType]:
-    rows: list[tuple[str | Text, ...]] = []
-    group = ""
+    rows: list[tuple[str, Sequence[str]]] = []
     for entry in entries:
-        if entry.group != group:
-            group = entry.group
-            rows.append((Text(group, style="bold"), *[""] * (len(CHECKED) - 1)))
         figures = (f"{value:.2f}" if value < SMALL else f"{value:,.0f}" for value in (entry.measured, entry.predicted))
         error, target = f"{PERCENT * entry.error_frac:+.0f} %", f"{PERCENT * entry.target_frac:.0f} %"
-        rows.append((f"  {entry.name}", *figures, error, target, "met" if entry.met else "missed"))
+        cells = (f"  {entry.name}", *figures, error, target, "met" if entry.met else "missed")
+        rows.append((entry.group, cells))
     met = sum(entry.met for entry in entries)
     return [
         heading("Phases alone and ratios"),
-        columns(CHECKED, rows, "lrrrrl", wrap=(0,), gap=2),
+        columns(CHECKED, under_titles(rows), "lrrrrl", wrap=(0,), gap=2),
         paragraph(f"{met} of {len(entries)} within their targets."),
     ]
 
 
 def _covered(entries: Sequence[Coverage]) -> list[RenderableType]:
-    rows: list[tuple[str | Text, ...]] = []
-    family: tuple[str, ...] = ()
+    rows: list[tuple[str, Sequence[str]]] = []
     for entry in entries:
-        if entry.family != family:
-            family = entry.family
-            rows.append((Text(", ".join(family), style="bold"), *[""] * (len(COVERED) - 1)))
         inside, width = (f"{PERCENT * value:.0f} %" for value in (entry.inside_frac, entry.width_frac))
-        rows.append((f"  {entry.metric}", str(entry.points), inside, width))
+        rows.append((", ".join(entry.family), (f"  {entry.metric}", str(entry.points), inside, width)))
     return [
         heading("Inside the 80 % model interval"),
-        columns(COVERED, rows, "lrrr", wrap=(0,), gap=2),
+        columns(COVERED, under_titles(rows), "lrrr", wrap=(0,), gap=2),
         paragraph(
             f"The interval of a point is that of {DRAWS} draws of kernels, engine constants, expert imbalance and "
             "acceptance around its prediction; an honest one holds four points of five."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
-from sim.catalog.tables import table
 from sim.engine.cluster import Outcome
 from sim.scenario.arrivals import PresetArrivals, ProfileArrivals
 from sim.scenario.scenario import Scenario
@@ -14,6 +13,7 @@ from sim.simulation.engine_rules import marked
 from sim.simulation.roles import roles_of
 from sim.simulation.step_times import step_caveats
 from sim.study.pile_notes import pile_notes
+from sim.study.validate.known import was_compared
 from sim.units import DAY_S, HOUR_S
 from sim.workload.arrivals.replay import TraceArrivals as ReplayedArrivals
 from sim.workload.mix import Mix
@@ -39,12 +39,10 @@ def notes(scenario: Scenario, found: Check, outcomes: Sequence[Outcome]) -> Iter
 
 def _never_compared(scenario: Scenario) -> Iterator[str]:
     """Systems of which nothing served was held against the simulator, unless they name a calibration of their own."""
-    known = table("accuracy_targets")
-    compared = {name.rpartition("/")[0] for group in ("in the fit", "compared") for name in known[group]}
     for role in roles_of(scenario):
         engine, gpu = role.scenario.deployment.engine, role.scenario.hardware.gpu
-        name = f"{role.planned.spec.name}/{gpu}/{engine.name}"
-        if name not in compared and engine.calibration is None and engine.step_times is None:
+        own = engine.calibration is not None or engine.step_times is not None
+        if not own and not was_compared(role.planned.spec.name, gpu, engine.name):
             yield (
                 f"No measurement of {role.planned.spec.name} served on {gpu} with {engine.name} was compared with "
                 "this simulator: figures are carried over from other systems (docs/validation.md says how well those "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from sim.catalog.tables import table
 from sim.study.validate.coverage import ALL, DRAWS
 from sim.study.validate.error import by_family, summarise
 from sim.study.validate.miss import UNEXPLAINED
@@ -74,6 +76,9 @@ def test_errors_on_points_that_were_not_fitted_do_not_grow(shared: Callable[[str
     assert found.points - len(found.skipped) >= 264
     summaries = by_family(found.comparisons)
     assert {entry.family for entry in summaries} == set(LIMITS)
+    families = {entry.point: "/".join(entry.family) for entry in found.comparisons}
+    told = {name: fact.value for name, fact in table("accuracy_targets")["compared"].items()}
+    assert told == Counter(families.values())
     for entry in summaries:
         limit = LIMITS[entry.family].get(entry.metric)
         assert limit is None or entry.median_abs_frac <= limit, (entry.family, entry.metric)

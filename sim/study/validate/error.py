@@ -44,6 +44,11 @@ class Comparison:
         """Predicted over measured, less one."""
         return self.predicted / self.measured - 1.0
 
+    @property
+    def within_2x(self) -> bool:
+        """Whether it is within a factor of two, either way."""
+        return 0.5 <= self.predicted / self.measured <= 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -82,20 +87,20 @@ def summarise(comparisons: Sequence[Comparison], family: tuple[str, ...]) -> lis
     """One summary per metric, in the order of `METRICS`; metrics without points are left out."""
     found = []
     for metric in METRICS:
-        errors = np.array([entry.error_frac for entry in comparisons if entry.metric == metric])
-        if not len(errors):
+        own = [entry for entry in comparisons if entry.metric == metric]
+        if not own:
             continue
+        errors = np.array([entry.error_frac for entry in own])
         size = np.abs(errors)
-        factors = np.abs(np.log2(1.0 + errors))
         found.append(
             Summary(
                 family,
                 metric,
-                len(errors),
+                len(own),
                 float(np.median(errors)),
                 float(np.median(size)),
                 float(np.quantile(size, 0.9)),
-                float((factors <= 1.0).mean()),
+                float(np.mean([entry.within_2x for entry in own])),
             )
         )
     return found

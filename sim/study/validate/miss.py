@@ -47,10 +47,7 @@ def misses(comparisons: Sequence[Comparison]) -> list[Miss]:
 
 
 def _beyond(entry: Comparison, standing: Standing) -> bool:
-    if standing.is_share:
-        ratio = entry.predicted / entry.measured
-        return not 0.5 <= ratio <= 2.0
-    return abs(entry.error_frac) > standing.target_frac
+    return not entry.within_2x if standing.is_share else abs(entry.error_frac) > standing.target_frac
 
 
 def _cause(entry: Comparison) -> str:

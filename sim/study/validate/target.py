@@ -8,9 +8,8 @@ from typing import Final
 
 from sim.catalog.tables import table
 from sim.study.validate.error import Comparison, Summary, by_family
+from sim.study.validate.known import FITTED, TABLE
 
-TABLE: Final = "accuracy_targets"
-FITTED: Final = "in the fit"
 FACTOR_2: Final = "within factor 2"
 POOLS: Final = "disaggregated"
 BIAS_SHARE: Final = 0.5  # of the target, within which the signed median shall lie
